@@ -363,6 +363,15 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no certificate outlives the one that signed it',
     source: 'linkerd#3880',
   },
+  'pki.key-elsewhere': {
+    claim:
+      'a key that is kept elsewhere signs for the certificate that it proves to belong to, and nothing for a CA that was replaced meanwhile',
+    source: 'docs/OPERATING.md, a key in a token',
+  },
+  'pki.token-pin-tried-once': {
+    claim: 'a PIN that the token has refused is not tried again, so that no signer locks it',
+    source: 'PKCS#11 2.40 §5.6, CKR_PIN_LOCKED',
+  },
   'pki.svid-rules': {
     claim: 'a peer is an X509-SVID: one URI, no CA bit, its key usages, both extended usages',
     source: 'X509-SVID §5.2; OpenSSL accepts certificates that are not SVIDs',

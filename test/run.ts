@@ -52,6 +52,7 @@ const takeLong = [
   'test/kubernetes/informer.test.ts',
   'test/ledger/{log-folder,read-back,recovery,retention,retention.forged,segments}.test.ts',
   'test/mcp/{readings,readings.go}.test.ts',
+  'test/pkcs11/token-key.softhsm.test.ts',
   'test/pki/subject-key.test.ts',
   'test/policy/author/{explain,nearest-permits}.test.ts',
   'test/policy/bundle-archive.test.ts',

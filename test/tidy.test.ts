@@ -33,6 +33,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/kubernetes': [],
   'src/pki': ['src/identity'],
   'src/ledger': ['src/identity'],
+  'src/pkcs11': ['src/pki'],
   'src/policy': ['src/identity'],
   'src/federation': ['src/identity', 'src/pki'],
   'src/token': ['src/identity', 'src/pki'],
@@ -232,6 +233,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/cli': [
     'src/identity',
     'src/pki',
+    'src/pkcs11',
     'src/ledger',
     'src/policy',
     'src/token',

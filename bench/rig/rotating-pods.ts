@@ -14,6 +14,7 @@ import { createProfile } from '../../src/pki/profile.ts'
 import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 import { requireCountersign } from '../../src/toolserver/require-countersign.ts'
 import { testIdentity } from '../../test/support/test-authority.ts'
+import { atOnce } from '../../test/support/at-once.ts'
 
 export interface RotatingPodsOptions {
   readonly folder: string
@@ -190,5 +191,5 @@ function issueCredential(
     lifetimeSeconds: 3600,
   })
   const key = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
-  return `${key}${issuer.issue(prepared).chainPem}`
+  return `${key}${atOnce(issuer.issue(prepared)).chainPem}`
 }

@@ -21,7 +21,7 @@ export const connectionsChapter: Chapter = {
       async check(world) {
         const { identity } = await svidOf(world, 'acme', 'researcher')
         expect(identity !== undefined, 'want=an identity')
-        const foreign = issueForeignCredential(identity)
+        const foreign = await issueForeignCredential(identity)
         return `refused: ${await handshake(world, foreign)}`
       },
     },

@@ -12,7 +12,9 @@ import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 const lifetimeSeconds = 3600
 
 /** A certificate that says all that a genuine one says, signed by an authority that nobody trusts. */
-export function issueForeignCredential(identity: WorkloadIdentity): { cert: string; key: string } {
+export async function issueForeignCredential(
+  identity: WorkloadIdentity,
+): Promise<{ cert: string; key: string }> {
   const now = Date.now
   const { trustDomain } = identity.spiffeId
   const pem = createSelfSignedAuthority({ trustDomain, lifetimeSeconds: 24 * lifetimeSeconds, now })
@@ -25,7 +27,7 @@ export function issueForeignCredential(identity: WorkloadIdentity): { cert: stri
   const key = parseSubjectKey(publicKey.export({ format: 'der', type: 'spki' }))
   const prepared = issuer.prepare({ identity, dnsNames: [], key, lifetimeSeconds })
   return {
-    cert: issuer.issue(prepared).chainPem,
+    cert: (await issuer.issue(prepared)).chainPem,
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
   }
 }

@@ -181,6 +181,7 @@ export interface SignerSettings {
   readonly claims?: { readonly owners: SignerRightsOptions['claimOwners'] } | undefined
   readonly authority:
     | { readonly files: object }
+    | { readonly pkcs11: object }
     | { readonly csr: { readonly namespace: string; readonly secret: string } }
     | { readonly selfSigned: { readonly namespace: string; readonly secret: string } }
   readonly admin: { readonly port: number }

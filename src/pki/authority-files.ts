@@ -1,7 +1,7 @@
 import { CountersignError } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { Log } from '../log.ts'
-import { parseAuthority } from './authority.ts'
+import { notEnded, parseAuthority } from './authority.ts'
 import type { Authority, AuthoritySource } from './authority.ts'
 import { openReloadingFiles } from './reloading-files.ts'
 
@@ -46,14 +46,7 @@ export async function openAuthorityFiles(options: {
     }
   }
   return {
-    current: () => {
-      const authority = loaded()
-      if (now() <= authority.notAfter.getTime()) return authority
-      throw new CountersignError(
-        'pki/authority-unavailable',
-        `authority has ended, notAfter=${authority.notAfter.toISOString()}`,
-      )
-    },
+    current: () => notEnded(loaded(), now()),
     anchors: () => loaded().anchors,
     get problem() {
       return files.problem

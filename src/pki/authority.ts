@@ -1,16 +1,15 @@
-import { createPrivateKey, createPublicKey, sign } from 'node:crypto'
-import type { KeyObject } from 'node:crypto'
 import { CountersignError, quoted } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
 import type { AuthorityState, Journal } from './authority-journal.ts'
 import { parseCaCertificate } from './ca-certificate.ts'
 import type { CaCertificate } from './ca-certificate.ts'
+import { parseCaKey } from './ca-key.ts'
+import type { CaKey } from './ca-key.ts'
 import { findPath } from './ca-path.ts'
 import { writeRootCertificate } from './ca-write.ts'
 import { generateKey } from './generate-key.ts'
 import { formatPem, parsePem } from './pem.ts'
 import { lifetimeSecondsMin } from './profile.ts'
-import { signatureAlgorithmFor } from './signature.ts'
 import type { KeyType } from './subject-key.ts'
 
 /** A CA that signs: its certificate, what is published beside, and the use of its key. The key itself never leaves. */
@@ -27,7 +26,7 @@ export interface Authority {
   readonly notAfter: Date
   /** DER of the AlgorithmIdentifier of its signatures. */
   readonly signatureAlgorithm: Buffer
-  sign(octets: Uint8Array): Buffer
+  readonly sign: CaKey['sign']
 }
 
 /** What is known of authorities beside which one is in force, where a journal says so. */
@@ -72,42 +71,66 @@ const backdateMilliseconds = 120_000
 const charactersMax = 128 * 1024
 const certificatesMax = 8
 
-/**
- * Makes an authority of PEM: the CA's certificate, perhaps those above it, and its key. A CA that is not self-signed needs all
- * above it to a root, because the root is what trust bundles publish. What a verifier would refuse is refused. Throws `pki/authority`.
- */
-export function parseAuthority(options: {
+interface PathOptions {
   readonly certificatePem: string
-  readonly privateKeyPem: string
   readonly chainPem?: string
   readonly trustDomain: TrustDomain
   /** Below which every DNS name is that it has to sign for; those of `cluster.local` unless told. */
   readonly dnsSuffixes?: readonly string[]
   readonly now: () => number
-}): Authority {
-  const { certificatePem, privateKeyPem, chainPem = '', trustDomain, now } = options
+}
+
+/**
+ * Makes an authority of PEM: the CA's certificate, perhaps those above it, and its key. A CA that is not self-signed needs all
+ * above it to a root, because the root is what trust bundles publish. What a verifier would refuse is refused. Throws `pki/authority`.
+ */
+export function parseAuthority(
+  options: PathOptions & { readonly privateKeyPem: string },
+): Authority {
+  const path = parseAuthorityPath(options)
+  const key = parseCaKey(options.privateKeyPem)
+  const spki = key.publicKey.export({ format: 'der', type: 'spki' })
+  if (!spki.equals(path[0].certificate.spki)) {
+    throw refused('has a key that does not belong to its certificate')
+  }
+  return authorityOf(path, key, options.trustDomain)
+}
+
+/** The CA and those above it. */
+export type AuthorityPath = readonly [CaCertificate, ...CaCertificate[]]
+
+/** The same without the key, which may be kept elsewhere. */
+export function parseAuthorityPath(options: PathOptions): AuthorityPath {
+  const { certificatePem, chainPem = '', trustDomain, now } = options
   const { dnsSuffixes = dnsSuffixesDefault } = options
   const certificates = readCertificates(certificatePem + chainPem)
   const [certificate] = certificates
   if (certificate === undefined) throw refused('has no certificate')
-  const path = findPath(certificate, certificates, { trustDomain, dnsSuffixes, now: now() })
-  const privateKey = readKey(privateKeyPem)
-  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
-  if (!spki.equals(certificate.certificate.spki)) {
-    throw refused('has a key that does not belong to its certificate')
-  }
-  const algorithm = signatureAlgorithmFor(privateKey)
-  if (algorithm === undefined) throw refused('has a key of a type that does not sign certificates')
+  const [, ...above] = findPath(certificate, certificates, { trustDomain, dnsSuffixes, now: now() })
+  return [certificate, ...above]
+}
+
+/** An authority of what was read and proved before: the key belongs to the certificate. */
+export function authorityOf(path: AuthorityPath, key: CaKey, trustDomain: TrustDomain): Authority {
   return {
     trustDomain,
-    certificate,
+    certificate: path[0],
     path,
     chain: path.filter((ca) => !ca.selfSigned).map((ca) => ca.der),
     anchors: path.filter((ca) => ca.selfSigned).map((ca) => ca.der),
     notAfter: new Date(Math.min(...path.map((ca) => ca.notAfter.getTime()))),
-    signatureAlgorithm: algorithm.der,
-    sign: (octets) => sign(algorithm.digest, octets, privateKey),
+    signatureAlgorithm: key.algorithm.der,
+    sign: (octets) => key.sign(octets),
   }
+}
+
+/** The same, as long as its path has not ended. Throws `pki/authority-unavailable`. */
+export function notEnded(authority: Authority, now: number): Authority {
+  if (now <= authority.notAfter.getTime()) return authority
+  throw new CountersignError(
+    'pki/authority-unavailable',
+    `authority has ended, notAfter=${authority.notAfter.toISOString()}`,
+  )
 }
 
 /** Makes a CA that is its own root, for development and small clusters. Throws `pki/authority`. */
@@ -162,38 +185,6 @@ function readCertificates(pem: string): readonly CaCertificate[] {
     throw refused(`has too many certificates, want=..${certificatesMax} got=${blocks.length}`)
   }
   return blocks.map((block) => parseCaCertificate(block.der, 'pki/authority'))
-}
-
-/** How Node reads what a label announces. PKCS#1 and SEC1 are what cert-manager and openssl write by default. */
-const keyTypesByLabel: Readonly<Record<string, 'pkcs8' | 'sec1' | 'pkcs1'>> = {
-  'PRIVATE KEY': 'pkcs8',
-  'EC PRIVATE KEY': 'sec1',
-  'RSA PRIVATE KEY': 'pkcs1',
-}
-
-/** OpenSSL's own message is dropped: it may tell of the key's octets. */
-function readKey(pem: string): KeyObject {
-  const what = 'authority key'
-  // `openssl ecparam -genkey` writes the curve before the key, which names it again.
-  const blocks = parsePem(pem, { code: 'pki/authority', what, charactersMax }).filter(
-    ({ label }) => label !== 'EC PARAMETERS',
-  )
-  const labels = Object.keys(keyTypesByLabel).join('|')
-  const [block] = blocks
-  if (block === undefined || blocks.length > 1) {
-    throw refused(`key is not one block, want=${labels} got=${blocks.length}`)
-  }
-  if (block.label === 'ENCRYPTED PRIVATE KEY')
-    throw refused('key is encrypted, and nobody is asked')
-  const type = keyTypesByLabel[block.label]
-  if (type === undefined) {
-    throw refused(`key is another block, want=${labels} got=${quoted(block.label)}`)
-  }
-  try {
-    return createPrivateKey({ key: block.der, format: 'der', type })
-  } catch {
-    throw refused('key cannot be read')
-  }
 }
 
 function refused(message: string): CountersignError {

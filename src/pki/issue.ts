@@ -54,8 +54,11 @@ export interface IssuedCertificate {
 export interface Issuer {
   /** Draws the serial number and settles the times. Throws `pki/request`, `pki/issuer-expiring`, `pki/ceiling-too-large`, `pki/authority-unavailable`. */
   prepare(request: IssuanceRequest): Prepared
-  /** Signs and inspects, once. Throws `pki/prepared-used`, `pki/stale`, `pki/inspection`, `pki/authority-unavailable`. */
-  issue(prepared: Prepared): IssuedCertificate
+  /**
+   * Signs and inspects, once: at once where the authority does. Throws `pki/prepared-used`, `pki/stale`, `pki/inspection`,
+   * `pki/authority-unavailable`.
+   */
+  issue(prepared: Prepared): IssuedCertificate | Promise<IssuedCertificate>
 }
 
 /** The API server takes certificates that began less than 300 s ago; a minute is left for the write and its retry. */
@@ -131,25 +134,31 @@ export function createIssuer(options: {
       if (intent === undefined || !intents.delete(prepared)) {
         throw new CountersignError('pki/prepared-used', 'prepared certificate was redeemed before')
       }
-      checkFresh(prepared, {
-        authority: intent.authority,
-        current: authorities.current(),
-        now: now(),
+      const { authority, signed } = intent
+      const finish = (signature: Buffer): IssuedCertificate =>
+        redeem(prepared, { ...intent, signature }, { writer, profile, now: now() })
+      const fresh = (): void =>
+        checkFresh(prepared, { authority, current: authorities.current(), now: now() })
+      fresh()
+      const signature = authority.sign(signed)
+      if (Buffer.isBuffer(signature)) return finish(signature)
+      return signature.then((made) => {
+        // A key elsewhere takes its time, in which the authority may have been replaced.
+        fresh()
+        return finish(made)
       })
-      return redeem(prepared, intent, { writer, profile, now: now() })
     },
   }
 }
 
-/** Signs what was prepared, and gives it out only when the inspection finds nothing. */
+/** Puts the certificate together, and gives it out only when the inspection finds nothing. */
 function redeem(
   prepared: Prepared,
-  intent: Intent,
+  intent: Intent & { readonly signature: Buffer },
   tools: { readonly writer: DerWriter; readonly profile: Profile; readonly now: number },
 ): IssuedCertificate {
-  const { request, authority, template, signed } = intent
+  const { request, authority, template, signed, signature } = intent
   const { writer, profile, now } = tools
-  const signature = authority.sign(signed)
   const der = writeCertificate(writer, template, { octets: signed, signature })
   const findings = inspectCertificate(der, { ...prepared, request, profile, authority, now })
   if (findings.length > 0) {

@@ -1,5 +1,7 @@
 import { verify } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
+import { tags } from './der-read.ts'
+import { element } from './der-write.ts'
 
 /** A way to sign certificates and certificate requests. */
 export interface SignatureAlgorithm {
@@ -56,6 +58,21 @@ export function verifySignature(
 ): boolean {
   if (key.asymmetricKeyType !== algorithm.keyKind) return false
   return verify(algorithm.digest, signed.octets, key, signed.signature)
+}
+
+/** An ECDSA signature as certificates have it (RFC 5480 §2.2.3), of its two numbers side by side, as tokens give it. */
+export function formatEcdsaSignature(numbers: Buffer): Buffer {
+  const half = numbers.length / 2
+  const parts = [numbers.subarray(0, half), numbers.subarray(half)]
+  return element(tags.sequence, ...parts.map(formatPositive))
+}
+
+/** As short as it can be, and never negative. */
+function formatPositive(number: Buffer): Buffer {
+  const first = number.findIndex((octet) => octet !== 0)
+  const short = first === -1 ? Buffer.of(0) : number.subarray(first)
+  const isNegative = (short[0] ?? 0) >= 0x80
+  return element(tags.integer, isNegative ? Buffer.of(0) : Buffer.alloc(0), short)
 }
 
 function hex(text: string): Buffer {

@@ -11,6 +11,7 @@ const belowConfigured = 'signer.requested-ca-below-a-configured-anchor'
 const asking = 'src/signer/anchors/request-authority.ts'
 const pendingInSecret = 'src/signer/anchors/pending-in-secret.ts'
 const requesting = 'test/signer/anchors/request-authority.test.ts'
+const elsewhere = 'pki.key-elsewhere'
 const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
 
 /** The defences of the CA, of its names and of its files. */
@@ -70,8 +71,28 @@ export const authorityMutations: readonly Mutation[] = [
     claim: 'pki.rotation-keeps-last-good',
     without: 'the look whether key and certificate belong together',
     file: 'src/pki/authority.ts',
-    edits: [['if (!spki.equals(certificate.certificate.spki)) {', 'if (spki.length === 0) {']],
+    edits: [['if (!spki.equals(path[0].certificate.spki)) {', 'if (spki.length === 0) {']],
     tests: ['test/pki/files.test.ts'],
+  },
+  {
+    claim: elsewhere,
+    without: 'the second look at the CA, after its key has signed',
+    file: 'src/pki/issue.ts',
+    edits: [['        fresh()\n        return finish(made)', '        return finish(made)']],
+    tests: ['test/pki/issue.test.ts'],
+  },
+  {
+    claim: elsewhere,
+    without: 'the proof of the key',
+    file: 'src/pki/remote-authority.ts',
+    edits: [['    await proveKey(key)\n', '    await key.sign(Buffer.alloc(1))\n']],
+    tests: ['test/pki/remote-authority.test.ts'],
+  },
+  {
+    claim: 'pki.token-pin-tried-once',
+    without: 'the memory of the PIN',
+    file: 'src/pkcs11/token-key.ts',
+    edits: [['      this.#refusedPin = pin\n', '']],
   },
   {
     claim: 'signer.by-the-clock-of-the-cluster',

@@ -27,6 +27,7 @@ import { testIdentity } from '../support/test-authority.ts'
 import { requirement } from '../requirements.ts'
 import { caCases } from './ca-path-cases.ts'
 import type { CaCase } from './ca-path-cases.ts'
+import { atOnce } from '../support/at-once.ts'
 
 const now = Date.UTC(2026, 10, 22, 12)
 const dnsName = 'github.tools.svc'
@@ -145,5 +146,6 @@ function issueBy(authority: Authority): Buffer {
   const identity = testIdentity({ namespace: 'tools', role: 'tool-server' })
   const dnsNames = [dnsName, `${dnsName}.cluster.local`]
   const key = parseSubjectKey(seededSpki(2))
-  return issuer.issue(issuer.prepare({ identity, dnsNames, key, lifetimeSeconds: 3600 })).der
+  const prepared = issuer.prepare({ identity, dnsNames, key, lifetimeSeconds: 3600 })
+  return atOnce(issuer.issue(prepared)).der
 }

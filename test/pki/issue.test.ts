@@ -7,7 +7,7 @@ import { workloadSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { parseAuthority, staticAuthoritySource } from '../../src/pki/authority.ts'
 import type { AuthoritySource } from '../../src/pki/authority.ts'
 import { createIssuer } from '../../src/pki/issue.ts'
-import type { IssuanceRequest, Issuer } from '../../src/pki/issue.ts'
+import type { IssuanceRequest, Issuer, IssuedCertificate } from '../../src/pki/issue.ts'
 import { formatCertificates } from '../../src/pki/pem.ts'
 import { createProfile } from '../../src/pki/profile.ts'
 import { keyTypes, parseSubjectKey } from '../../src/pki/subject-key.ts'
@@ -21,6 +21,8 @@ import {
 } from '../support/test-authority.ts'
 import type { TestWorkload } from '../support/test-authority.ts'
 import { requirement } from '../requirements.ts'
+import type { Authority } from '../../src/pki/authority.ts'
+import { atOnce } from '../support/at-once.ts'
 
 const begin = Date.UTC(2026, 10, 22, 12, 0, 0, 750)
 const clock = { now: begin }
@@ -72,7 +74,7 @@ test('a prepared certificate is redeemed once, and only by its own issuer', () =
   const issuer = issuerOf(ca.source)
   const prepared = issuer.prepare(requestOf())
   assert.throws(() => issuerOf(ca.source).issue(prepared), { code: 'pki/prepared-used' })
-  issuer.issue(prepared)
+  atOnce(issuer.issue(prepared))
   assert.throws(() => issuer.issue(prepared), {
     code: 'pki/prepared-used',
     message: 'prepared certificate was redeemed before',
@@ -86,7 +88,7 @@ test('a prepared certificate gets stale after 240 seconds of its own life', () =
   const issuer = issuerOf(ca.source)
   const [inTime, late] = [issuer.prepare(requestOf()), issuer.prepare(requestOf())]
   clock.now = inTime.notBefore.getTime() + 240_000
-  issuer.issue(inTime)
+  atOnce(issuer.issue(inTime))
   clock.now += 1
   assert.throws(() => issuer.issue(late), {
     code: 'pki/stale',
@@ -114,7 +116,7 @@ test('a prepared certificate is not signed once its authority was replaced or ha
   current = () => successor.authority
   const renewed = issuer.prepare(requestOf())
   assert.equal(renewed.issuerSha256, successor.authority.certificate.sha256)
-  assert.ok(issuer.issue(renewed).der.includes(successor.authority.certificate.subject))
+  assert.ok(atOnce(issuer.issue(renewed)).der.includes(successor.authority.certificate.subject))
 })
 
 test('a certificate never outlives its issuer, and none of less than an hour is made', () => {
@@ -275,7 +277,7 @@ test('a ceiling that does not fit is refused, and the next issuance is not harme
     code: 'pki/ceiling-too-large',
     message: /^identity does not fit into the certificate, want=\.\.16 models/,
   })
-  issuer.issue(issuer.prepare(requestOf()))
+  atOnce(issuer.issue(issuer.prepare(requestOf())))
 })
 
 test('a signature by another key never leaves the issuer', () => {
@@ -289,6 +291,49 @@ test('a signature by another key never leaves the issuer', () => {
   })
 })
 
+test('a key that is kept elsewhere signs when it answers, and what it gives is inspected', async () => {
+  const asked = Promise.withResolvers<Buffer>()
+  const elsewhere = { ...ca.authority, sign: () => asked.promise }
+  const issuer = issuerOf(staticAuthoritySource(elsewhere))
+  const prepared = issuer.prepare(requestOf())
+  const issued = issuer.issue(prepared)
+  assert.throws(() => issuer.issue(prepared), { code: 'pki/prepared-used' })
+  asked.resolve(Buffer.alloc(64))
+  await assert.rejects(Promise.resolve(issued), {
+    code: 'pki/inspection',
+    message: /signature is not of the authority/,
+  })
+  const own = {
+    ...ca.authority,
+    sign: (octets: Uint8Array) => Promise.resolve(ca.authority.sign(octets)),
+  }
+  const good = issuerOf(staticAuthoritySource(own))
+  const { der } = await good.issue(good.prepare(requestOf()))
+  assert.ok(new X509Certificate(der).verify(new X509Certificate(ca.certificatePem).publicKey))
+})
+
+test('a CA that is replaced while its key is asked elsewhere certifies nothing more', async () => {
+  requirement('pki.key-elsewhere')
+  const asked = Promise.withResolvers<Buffer>()
+  let octets: Uint8Array = Buffer.alloc(0)
+  const before = {
+    ...ca.authority,
+    sign: (signed: Uint8Array) => {
+      octets = signed
+      return asked.promise
+    },
+  }
+  let current: Authority = before
+  const issuer = issuerOf({ ...ca.source, current: () => current })
+  const issued = issuer.issue(issuer.prepare(requestOf()))
+  current = createTestAuthority({ now: () => begin }).authority
+  asked.resolve(atOnce(ca.authority.sign(octets)))
+  await assert.rejects(Promise.resolve(issued), {
+    code: 'pki/stale',
+    message: 'authority has changed since the certificate was prepared',
+  })
+})
+
 test('a chain that the API server would refuse for its size is not published', () => {
   const crowded = { ...ca.authority, chain: [Buffer.alloc(73_000)] }
   const issuer = issuerOf(staticAuthoritySource(crowded))
@@ -297,7 +342,7 @@ test('a chain that the API server would refuse for its size is not published', (
     message: 'certificate just signed breaks rules: chain is too large for the API server',
   })
   const full = issuerOf(staticAuthoritySource({ ...ca.authority, chain: [Buffer.alloc(70_000)] }))
-  const { chainPem } = full.issue(full.prepare(requestOf()))
+  const { chainPem } = atOnce(full.issue(full.prepare(requestOf())))
   assert.ok(chainPem.length < 102_400)
 })
 
@@ -320,7 +365,7 @@ test('the intermediates of an authority follow the leaf, and its root does not',
   assert.deepEqual(authority.chain, [middle])
   assert.deepEqual(authority.anchors, [root])
   const issuer = issuerOf(staticAuthoritySource(authority))
-  const { chainPem, der } = issuer.issue(issuer.prepare(requestOf()))
+  const { chainPem, der } = atOnce(issuer.issue(issuer.prepare(requestOf())))
   assert.equal(chainPem, formatCertificates([der, middle]))
 })
 
@@ -342,10 +387,10 @@ function issuerOf(authorities: AuthoritySource): Issuer {
 function issueOnce(change: Partial<IssuanceRequest>): {
   request: IssuanceRequest
   prepared: ReturnType<Issuer['prepare']>
-  issued: ReturnType<Issuer['issue']>
+  issued: IssuedCertificate
 } {
   const issuer = issuerOf(ca.source)
   const request = requestOf(change)
   const prepared = issuer.prepare(request)
-  return { request, prepared, issued: issuer.issue(prepared) }
+  return { request, prepared, issued: atOnce(issuer.issue(prepared)) }
 }

@@ -18,6 +18,7 @@ import { newAuthority, profile } from '../signer/signer-world.ts'
 import { signerName } from '../signer/asked.ts'
 import { FakeCluster, type RawObject } from '../support/fake-cluster.ts'
 import { testIdentity } from '../support/test-authority.ts'
+import { atOnce } from '../support/at-once.ts'
 
 export const plural = 'certificatesigningrequests'
 export const bundleName = 'countersign.dev:identity:example.org'
@@ -51,7 +52,7 @@ export function certificateFor(
   const issuer = createIssuer({ profile, authorities, now, randomBytes })
   const identity = testIdentity({ trustDomain: profile.trustDomain })
   const prepared = issuer.prepare({ identity, dnsNames: [], key, lifetimeSeconds: 3600 })
-  return issuer.issue(prepared).chainPem
+  return atOnce(issuer.issue(prepared)).chainPem
 }
 
 export function answer(cluster: FakeCluster, status: object): void {

@@ -21,6 +21,7 @@ import { eventually } from './eventually.ts'
 import { createPlainClient, type PlainClient } from './plain-client.ts'
 import { openReplica } from './rotating-signer.ts'
 import { testIdentity } from './test-authority.ts'
+import { atOnce } from './at-once.ts'
 
 const system = 'countersign-system'
 const secretName = 'countersign-authority'
@@ -65,7 +66,7 @@ function issueLeaf(authorities: AuthoritySource): Pair {
   })
   return {
     key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
-    cert: issuer.issue(prepared).chainPem,
+    cert: atOnce(issuer.issue(prepared)).chainPem,
   }
 }
 

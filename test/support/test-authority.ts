@@ -27,6 +27,7 @@ import { createProfile } from '../../src/pki/profile.ts'
 import type { Profile } from '../../src/pki/profile.ts'
 import { parseSubjectKey } from '../../src/pki/subject-key.ts'
 import type { KeyType } from '../../src/pki/subject-key.ts'
+import { atOnce } from './at-once.ts'
 
 /** What a test says about a workload; all else has a default. */
 export interface TestWorkload {
@@ -128,7 +129,7 @@ export function createTestAuthority(
         key: parseSubjectKey(publicKey.export({ format: 'der', type: 'spki' })),
         lifetimeSeconds: workload.lifetimeSeconds ?? 3600,
       })
-      const issued = issuer.issue(prepared)
+      const issued = atOnce(issuer.issue(prepared))
       const keyPem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString()
       const credentialPem = keyPem + issued.chainPem
       return { identity, issued, credential: parseCredentialBundle(credentialPem), credentialPem }

@@ -56,7 +56,7 @@ function cacheKey(program: Program, environment: Environment): string {
       .update('\0')
   }
   hash.update(goPlatform(program, environment)).update(buildArguments(program).join('\0'))
-  if (program.linksSeccomp) hash.update(debianFolderName())
+  if (program.linksSeccomp) hash.update(debianFolderName('nft'))
   return hash.digest('hex').slice(0, 16)
 }
 
@@ -66,7 +66,9 @@ export function cacheFolder(environment: Environment): string {
 }
 
 function toolFolder(name: ToolName, environment: Environment): string {
-  if (name === 'nft') return join(cacheFolder(environment), debianFolderName())
+  if (name === 'nft' || name === 'softhsm2') {
+    return join(cacheFolder(environment), debianFolderName(name))
+  }
   if (name === 'webpki-verify') return join(cacheFolder(environment), cargoFolderName(environment))
   const program = programs[name]
   const folder = `${name}-${pinnedVersion(program)}-${cacheKey(program, environment)}`
@@ -121,9 +123,9 @@ async function fillFolder(
   onProgress: Progress,
   environment: Environment,
 ): Promise<void> {
-  if (name === 'nft') {
-    onProgress(`nft and libseccomp: unpacking Debian's packages`)
-    return unpackDebian({ folder, final: toolFolder(name, environment), environment })
+  if (name === 'nft' || name === 'softhsm2') {
+    onProgress(`${name}: unpacking Debian's packages`)
+    return unpackDebian({ name, folder, final: toolFolder(name, environment), environment })
   }
   if (name === 'webpki-verify') {
     onProgress('webpki-verify: building')

@@ -142,8 +142,8 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
   kubelet: kubernetesProgram('kubernetes', 'k8s.io/kubernetes/cmd/kubelet'),
 }
 
-/** What comes from Debian's packages as it is: kube-proxy writes its rules with it. */
-export type DebianProgramName = 'nft'
+/** What comes from Debian's packages as it is: kube-proxy writes its rules with nft, and softhsm2 has a token with keys. */
+export type DebianProgramName = 'nft' | 'softhsm2'
 
 /** What cargo builds: rustls reads certificates by rules of its own. */
 export type CargoProgramName = 'webpki-verify'
@@ -153,6 +153,7 @@ export type ToolName = ProgramName | DebianProgramName | CargoProgramName
 export const toolNames: readonly ToolName[] = [
   ...(Object.keys(programs) as ProgramName[]),
   'nft',
+  'softhsm2',
   'webpki-verify',
 ]
 

@@ -161,6 +161,11 @@ async function withPlace(
     const { signal } = terminal
     const config = await readConfig(options, client, signal)
     const { authority, trustDomain, signerName } = config
+    if ('pkcs11' in authority) {
+      throw new CountersignError('cli/usage', 'the key of this signer is in a token', {
+        hint: 'make the next one there: docs/OPERATING.md, A CA key in a token',
+      })
+    }
     if ('files' in authority) {
       throw new CountersignError('cli/usage', 'the CA of this signer is in files', {
         hint: 'write the new one over it: docs/OPERATING.md, Another CA',

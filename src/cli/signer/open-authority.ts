@@ -6,6 +6,8 @@ import type { Metrics } from '../../metrics.ts'
 import { openAuthorityFiles } from '../../pki/authority-files.ts'
 import { dnsSuffixesOf, type AuthoritySource } from '../../pki/authority.ts'
 import { openBundleFile } from '../../pki/bundle.ts'
+import { openRemoteAuthority } from '../../pki/remote-authority.ts'
+import { openToken } from '../../pkcs11/token-key.ts'
 import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
 import {
   openRequestedAuthorities,
@@ -16,6 +18,7 @@ import { requestedPlace, secretPlace } from './secret-place.ts'
 import {
   rotationOf,
   type CsrConfig,
+  type Pkcs11Config,
   type SelfSignedConfig,
   type SignerConfig,
 } from './signer-configuration.ts'
@@ -41,6 +44,7 @@ interface Parts {
 export function openAuthority(config: SignerConfig, parts: Parts): Promise<OpenAuthority> {
   const { authority } = config
   if ('files' in authority) return openFiles(authority.files, config, parts)
+  if ('pkcs11' in authority) return openInToken(authority.pkcs11, config, parts)
   if ('csr' in authority) return openRequested(authority.csr, config, parts)
   return Promise.resolve(openSelfSigned(authority.selfSigned, config, parts))
 }
@@ -61,6 +65,31 @@ async function openFiles(
     onReload: (outcome) => metrics.count('countersign_signer_authority_reloads_total', { outcome }),
   })
   return { parts: { authorities }, [Symbol.asyncDispose]: () => authorities[Symbol.asyncDispose]() }
+}
+
+/** What the key is asked for is asked over a socket: the module of the token runs in another process, and no code of it in this one. */
+async function openInToken(
+  { certificate, ...place }: Pkcs11Config,
+  { trustDomain, clusterDomain }: SignerConfig,
+  { log, metrics, now }: Parts,
+): Promise<OpenAuthority> {
+  const token = openToken(place)
+  const authorities = await openRemoteAuthority({
+    certificateFile: certificate,
+    keyOf: (publicKey) => token.keyOf(publicKey),
+    trustDomain,
+    dnsSuffixes: dnsSuffixesOf(clusterDomain),
+    now,
+    log,
+    onReload: (outcome) => metrics.count('countersign_signer_authority_reloads_total', { outcome }),
+  })
+  return {
+    parts: { authorities },
+    async [Symbol.asyncDispose]() {
+      token[Symbol.dispose]()
+      await authorities[Symbol.asyncDispose]()
+    },
+  }
 }
 
 function openSelfSigned(

@@ -36,6 +36,20 @@ export interface SelfSignedConfig {
   readonly rotation?: RotationConfig | undefined
 }
 
+/** A CA whose key is in a token, used through a PKCS#11 module that p11-kit serves on a Unix socket. */
+export interface Pkcs11Config {
+  /** PEM file of the CA, then those above it. */
+  readonly certificate: string
+  /** Path of the socket. */
+  readonly socket: string
+  /** Label of the token. */
+  readonly token: string
+  /** Label of the private key. */
+  readonly key: string
+  /** Path; none where the token asks for no PIN. */
+  readonly pinFile?: string | undefined
+}
+
 /** A CA that the signer asks for by a CertificateSigningRequest, and keeps in a Secret. */
 export interface CsrConfig {
   /** Who is to sign it: not this signer, and none of Kubernetes' own. */
@@ -71,6 +85,7 @@ export interface SignerConfig {
   readonly replica: string
   readonly authority:
     | { readonly files: { readonly certificate: string; readonly privateKey: string } }
+    | { readonly pkcs11: Pkcs11Config }
     | { readonly csr: CsrConfig }
     | { readonly selfSigned: SelfSignedConfig }
   readonly profile: {
@@ -189,6 +204,20 @@ const selfSignedSchema = z.strictObject({
     .optional(),
 })
 
+function pkcs11Schema(folder: string): z.ZodType<Pkcs11Config> {
+  return z.strictObject({
+    certificate: pathIn(folder),
+    socket: pathIn(folder),
+    // A token's label has 32 octets, in UTF-8 (PKCS#11 2.40 §3.3).
+    token: z
+      .string()
+      .min(1)
+      .refine((label) => Buffer.byteLength(label) <= 32, 'want=1..32 octets'),
+    key: z.string().min(1).max(255),
+    pinFile: pathIn(folder).optional(),
+  })
+}
+
 function csrSchema(folder: string): z.ZodType<CsrConfig> {
   return z.strictObject({
     signerName: z
@@ -244,6 +273,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
       z.strictObject({
         files: z.strictObject({ certificate: pathIn(folder), privateKey: pathIn(folder) }),
       }),
+      z.strictObject({ pkcs11: pkcs11Schema(folder) }),
       z.strictObject({ csr: csrSchema(folder) }),
       z.strictObject({ selfSigned: selfSignedSchema }),
     ]),

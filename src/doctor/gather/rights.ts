@@ -53,7 +53,7 @@ function rightsOfSigner(settings: SignerSettings): readonly Right[] {
   const { certificateSigningRequests: signingRequests } = settings
   const names = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
   const options = { ...names, signingRequests, claimOwners: settings.claims?.owners }
-  if ('files' in authority) return signerRights(options)
+  if ('files' in authority || 'pkcs11' in authority) return signerRights(options)
   const asksForAuthority = 'csr' in authority
   const { namespace, secret } = asksForAuthority ? authority.csr : authority.selfSigned
   return signerRights({ ...options, asksForAuthority, secret: { namespace, name: secret } })

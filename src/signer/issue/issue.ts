@@ -68,7 +68,7 @@ export async function issue(
   }
   let issued: IssuedCertificate
   try {
-    issued = options.issuer.issue(prepared)
+    issued = await options.issuer.issue(prepared)
   } catch (error) {
     return notSigned(options, open, error)
   }
