@@ -261,6 +261,18 @@ function ledgerSchema(folder: string): z.ZodType<SignerConfig['ledger']> {
     })
 }
 
+/** One of the sources: none takes the place of another. */
+function authoritySchema(folder: string): z.ZodType<SignerConfig['authority']> {
+  return z.union([
+    z.strictObject({
+      files: z.strictObject({ certificate: pathIn(folder), privateKey: pathIn(folder) }),
+    }),
+    z.strictObject({ pkcs11: pkcs11Schema(folder) }),
+    z.strictObject({ csr: csrSchema(folder) }),
+    z.strictObject({ selfSigned: selfSignedSchema }),
+  ])
+}
+
 export function signerSchema(folder: string): z.ZodType<SignerConfig> {
   const fields = z.strictObject({
     trustDomain: parsedBy(parseTrustDomain),
@@ -269,14 +281,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
     clusterDomain: parsedBy(parseClusterDomain).default('cluster.local'),
     kubeconfig: pathIn(folder).optional(),
     replica: z.string().min(1).max(253).default(hostname),
-    authority: z.union([
-      z.strictObject({
-        files: z.strictObject({ certificate: pathIn(folder), privateKey: pathIn(folder) }),
-      }),
-      z.strictObject({ pkcs11: pkcs11Schema(folder) }),
-      z.strictObject({ csr: csrSchema(folder) }),
-      z.strictObject({ selfSigned: selfSignedSchema }),
-    ]),
+    authority: authoritySchema(folder),
     profile: z
       .strictObject({
         keyTypes: z.array(z.enum(keyTypes)).min(1).optional(),
