@@ -213,6 +213,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a request for a pod that is over is refused apart from those that ask for too much',
     source: 'KEP-4317: a kubelet that starts again asks for each pod on its disk',
   },
+  'signer.revocations-travel': {
+    claim:
+      'what is revoked on the hub for a trust domain is revoked in its cluster within seconds, is put back there, and is lifted by the hub alone: not while it cannot be read',
+    source: 'issue 11, item 5: revocation travels',
+  },
   'signer.policy-only-narrows': {
     claim:
       'the issuance policy refuses or shortens and never widens; a broken one makes requests wait',

@@ -178,6 +178,7 @@ export interface SignerSettings {
   readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
   readonly admissionPolicy?: string | undefined
   readonly certificateSigningRequests?: { readonly approve: boolean } | undefined
+  readonly revocations?: object | undefined
   readonly claims?: { readonly owners: SignerRightsOptions['claimOwners'] } | undefined
   readonly authority:
     | { readonly files: object }

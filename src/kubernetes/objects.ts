@@ -93,6 +93,28 @@ export async function mergeObject<T>(
   return resource.parse(answer)
 }
 
+/** Deletes the very object that was read: a namesake is a 409, and one that is gone is gone. */
+export async function removeObject(
+  client: ApiClient,
+  resource: Resource<unknown>,
+  options: {
+    readonly metadata: Pick<Metadata, 'name' | 'namespace' | 'uid'>
+    readonly signal?: AbortSignal
+  },
+): Promise<void> {
+  const { name, namespace, uid } = options.metadata
+  try {
+    await client.request({
+      method: 'DELETE',
+      path: resourcePath(resource, { namespace, name }),
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid } },
+      ...withSignal(options.signal),
+    })
+  } catch (error) {
+    if (!isNotFound(error)) throw error
+  }
+}
+
 /** The whole list; throws what is wrong with the first object that cannot be read. */
 export async function listObjects<T extends KubernetesObject>(
   client: ApiClient,

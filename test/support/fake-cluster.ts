@@ -187,7 +187,16 @@ export class FakeCluster implements ApiClient {
     if (request.method === 'GET') return object
     if (request.method === 'PATCH') return this.#patch(request, plural, object)
     if (request.path.endsWith('/eviction')) return this.#evict(request, object)
+    if (request.method === 'DELETE') return this.#delete(request, plural, object)
     throw refusal(request, 405, {})
+  }
+
+  #delete(request: ApiRequest, plural: string, object: RawObject): unknown {
+    const { preconditions } = request.body as { preconditions?: { uid?: string } }
+    const { uid } = object.metadata
+    if ((preconditions?.uid ?? uid) !== uid) throw refusal(request, 409, { reason: 'Conflict' })
+    this.remove(plural, object.metadata.name, object.metadata.namespace)
+    return { kind: 'Status', status: 'Success' }
   }
 
   #evict(request: ApiRequest, pod: RawObject): unknown {
@@ -298,6 +307,9 @@ function parsePath(path: string): Place {
 }
 
 function matches(object: RawObject, query: Readonly<Record<string, string>>): boolean {
+  const [label, value] = query['labelSelector']?.split('=') ?? []
+  const labels = (object.metadata['labels'] ?? {}) as Readonly<Record<string, string>>
+  if (label !== undefined && labels[label] !== value) return false
   const [, signerName] = /^spec\.signerName=(.*)$/.exec(query['fieldSelector'] ?? '') ?? []
   if (signerName === undefined) return true
   return (object['spec'] as { signerName?: string } | undefined)?.signerName === signerName

@@ -68,6 +68,8 @@ export const agentRules: readonly Rule[] = [
 export interface Site extends AsyncDisposable {
   readonly admin: PlainClient
   readonly trustDomain: string
+  /** Path: of the administrator. */
+  readonly kubeconfig: string
   /** Path: with the token of the agent's pod. */
   readonly agentKubeconfig: string
   readonly signer: () => SignerWorld
@@ -166,6 +168,7 @@ export async function openSite(
   opened.defer(async () => signer?.stop())
   const site = {
     admin,
+    kubeconfig: cluster.adminKubeconfig,
     trustDomain,
     agentKubeconfig,
     signer: () => signer ?? assert.fail('no signer'),

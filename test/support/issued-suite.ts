@@ -12,9 +12,11 @@ import { runIssued } from '../../src/cli/issued/run-issued.ts'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
 import type { Running } from '../../src/cli/running.ts'
 import { issuedRights } from '../../src/issued/rights.ts'
+import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
 import { silentLog } from '../../src/log.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
+import { carryRevocations } from '../../src/signer/carry-revocations.ts'
 import { requirement } from '../requirements.ts'
 import { signerName } from '../signer/asked.ts'
 import { profile as anyProfile } from '../signer/signer-world.ts'
@@ -222,6 +224,39 @@ export function issuedSuite(title: string, start: (folder: string) => Promise<Cl
       await edge.admin({ method: 'DELETE', path: `${revocations}/stolen` })
       await reaches('stolen', 'Finished')
       assert.notEqual((await secretOf('stolen-identity'))['tls.key'], key)
+    })
+
+    test('what is revoked on the hub for the edge ends there, and is lifted there', async () => {
+      requirement('signer.revocations-travel')
+      await create(edge.admin, issuedPath, issued('far'))
+      await reaches('far', 'Finished')
+      const { uid: podUID } = (await edge.admin({ path: `${issuedPath}/far` })).body.metadata
+      const clients = [hub, edge].map(({ kubeconfig }) => createApiClient({ kubeconfig }))
+      const [hubClient = assert.fail(), client = assert.fail()] = clients
+      const trustDomain = parseTrustDomain(edge.trustDomain)
+      const carrying = carryRevocations({
+        hub: hubClient,
+        from: 'hub',
+        client,
+        trustDomain,
+        log: silentLog,
+      })
+      const revocations = '/apis/countersign.dev/v1alpha1/revocations'
+      await create(hub.admin, revocations, {
+        apiVersion: 'countersign.dev/v1alpha1',
+        kind: 'Revocation',
+        metadata: {
+          name: 'far',
+          annotations: { 'countersign.dev/trust-domain': edge.trustDomain },
+        },
+        spec: { podUID, reason: 'a test' },
+      })
+      const { error } = await reaches('far', 'Failed')
+      assert.match(error ?? '', /^revoked: by the Revocation carried-/)
+      await hub.admin({ method: 'DELETE', path: `${revocations}/far` })
+      await reaches('far', 'Finished')
+      await carrying[Symbol.asyncDispose]()
+      for (const each of clients) each.close()
     })
 
     test('pods are restarted by evictions, one at a time, as a disruption budget lets them', async () => {

@@ -1,5 +1,6 @@
 import { createPublicKey } from 'node:crypto'
-import { createApiClient } from '../../kubernetes/api-client.ts'
+import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
+import { watchRights } from '../../kubernetes/rights-watch.ts'
 import { createServerClock } from '../../kubernetes/server-clock.ts'
 import { openLedger, readLedger, type Ledger } from '../../ledger/ledger.ts'
 import { logFolderOf } from '../../ledger/log-folder.ts'
@@ -9,6 +10,7 @@ import type { Log } from '../../log.ts'
 import { createMetrics, type Metrics, type MetricsPage } from '../../metrics.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
+import { carryRevocations, carryRights } from '../../signer/carry-revocations.ts'
 import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
@@ -70,11 +72,13 @@ export async function runSigner(
   })
   const endpoint = await openEndpoint(config, { published: () => signer.published(), log, metrics })
   if (endpoint !== undefined) opened.use(endpoint)
+  const carried = openCarrying(config, { client, log }, opened)
   shown.conditions = () => [
     ...signer.conditions(),
     ...policyConditions(policy),
     ...issuance.conditions(),
     ...(endpoint === undefined ? [] : [endpoint.condition()]),
+    ...carried(),
   ]
   const stop = new AbortController()
   const ended = signer.run(stop.signal)
@@ -133,6 +137,25 @@ async function openEndpoint(
   const endpoint = await openBundleEndpoint({ config: bundleEndpoint, trustDomain, ...parts })
   parts.log.info({ url: endpoint.url }, 'the published anchors are served to other trust domains')
   return endpoint
+}
+
+/** What is revoked on the hub is revoked in the cluster that is signed for, where that is configured. */
+function openCarrying(
+  { revocations, trustDomain }: SignerConfig,
+  { client, log }: { readonly client: ApiClient; readonly log: Log },
+  opened: AsyncDisposableStack,
+): () => readonly Condition[] {
+  if (revocations === undefined) return () => []
+  const { from, kubeconfig } = revocations
+  const userAgent = 'countersign-signer'
+  const hub = createApiClient({ kubeconfig, environment: process.env, userAgent })
+  opened.defer(() => hub.close())
+  const rights = opened.use(watchRights({ client, rights: carryRights }))
+  const carrying = opened.use(carryRevocations({ hub, from, client, trustDomain, log }))
+  return () => [
+    carrying.condition(),
+    { ...rights.condition(), name: 'rights on revocations', optional: true },
+  ]
 }
 
 /** Whoever reads the log has to know where less is refused than the documentation says. */

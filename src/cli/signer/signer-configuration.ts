@@ -111,6 +111,8 @@ export interface SignerConfig {
   readonly admissionPolicy?: string | undefined
   /** Pods may ask by CertificateSigningRequests, too; where `approve` is not set, others approve them. */
   readonly certificateSigningRequests?: SigningRequestsOptions | undefined
+  /** The cluster whose Revocations that name this trust domain are made in the one that is signed for; none are when absent. */
+  readonly revocations?: { readonly from: string; readonly kubeconfig: string } | undefined
   /** Pods may be given to somebody after they started; they are not when absent. */
   readonly claims?: SignerClaimsConfig | undefined
   /** How strictly a namespace is held to what it may claim; one that is not named is enforced. */
@@ -273,6 +275,13 @@ function authoritySchema(folder: string): z.ZodType<SignerConfig['authority']> {
   ])
 }
 
+function carriedSchema(folder: string): z.ZodType<NonNullable<SignerConfig['revocations']>> {
+  return z.strictObject({
+    from: z.string().refine(isDnsLabel, 'want=a name for that cluster: a DNS label'),
+    kubeconfig: pathIn(folder),
+  })
+}
+
 export function signerSchema(folder: string): z.ZodType<SignerConfig> {
   const fields = z.strictObject({
     trustDomain: parsedBy(parseTrustDomain),
@@ -311,6 +320,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
         issuedCertificates: agentSchema.optional(),
       })
       .optional(),
+    revocations: carriedSchema(folder).optional(),
     claims: z
       .strictObject({ owners: ownersSchema, unclaimed: z.enum(['wait', 'pool']).default('wait') })
       .optional(),

@@ -6,6 +6,7 @@ import {
   toolServerRights,
 } from '../../gateway/rights.ts'
 import { formatRight, missingRightsOf, type Right } from '../../kubernetes/access-review.ts'
+import { carryRights } from '../../signer/carry-revocations.ts'
 import { signerRights } from '../../signer/rights.ts'
 import type { Fact, GatewaySettings, Program, RightFact, SignerSettings } from '../facts.ts'
 import { learn, mapFact, type Asker } from './learn.ts'
@@ -48,6 +49,11 @@ function rightsOfGateway(
 }
 
 function rightsOfSigner(settings: SignerSettings): readonly Right[] {
+  const carrying = settings.revocations === undefined ? [] : carryRights
+  return [...ownRightsOfSigner(settings), ...carrying]
+}
+
+function ownRightsOfSigner(settings: SignerSettings): readonly Right[] {
   const { signerName, trustDomain, lease, authority, trustBundle, admissionPolicy } = settings
   const trustBundleOwner = trustBundle.ownerClusterRole
   const { certificateSigningRequests: signingRequests } = settings

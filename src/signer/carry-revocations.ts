@@ -1,0 +1,161 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { TrustDomain } from '../identity/trust-domain.ts'
+import type { Right } from '../kubernetes/access-review.ts'
+import type { ApiClient } from '../kubernetes/api-client.ts'
+import { isConflict } from '../kubernetes/api-error.ts'
+import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
+import { createObject, listObjects, mergeObject, removeObject } from '../kubernetes/objects.ts'
+import { revocationTexts, type RevocationText } from '../kubernetes/revocation.ts'
+import type { Log } from '../log.ts'
+import type { Condition } from '../readiness.ts'
+
+/** On a Revocation of the hub: the trust domain that it is carried to. */
+const trustDomainKey = 'countersign.dev/trust-domain'
+/** On what is carried: the name of the cluster that it comes from. */
+const carriedFromKey = 'countersign.dev/carried-from'
+
+/** What ends an identity does not wait for longer. */
+const roundSeconds = 10
+const failureBackoff = { baseSeconds: 1, maxSeconds: 10 }
+const lostSecondsMax = 60
+
+export interface CarryOptions {
+  /** Where Revocations are made. */
+  readonly hub: ApiClient
+  /** Its name: what comes from elsewhere, or was made here, is never touched. A DNS label. */
+  readonly from: string
+  /** Of the cluster that is signed for. */
+  readonly client: ApiClient
+  readonly trustDomain: TrustDomain
+  readonly log: Log
+  readonly delay?: Delay
+  readonly random?: () => number
+  /** Milliseconds of a clock that only goes forward. */
+  readonly clock?: () => number
+}
+
+/** What it does in the cluster that is signed for; of the hub it needs `list` alone. */
+export const carryRights: readonly Right[] = ['list', 'create', 'patch', 'delete'].map((verb) => ({
+  group: revocationTexts.group,
+  resource: revocationTexts.plural,
+  verb,
+  without: 'what is revoked on the hub is not revoked here',
+  optional: true,
+}))
+
+export interface Carrying extends AsyncDisposable {
+  condition(): Condition
+}
+
+/**
+ * Makes the Revocations of the hub that name this trust domain Revocations of the cluster that is signed for, round after round. One that is lifted
+ * there is lifted here; while the hub cannot be read, or one of its Revocations cannot, everything stays.
+ */
+export function carryRevocations(options: CarryOptions): Carrying {
+  const { log, delay = realDelay, random = Math.random } = options
+  const { clock = () => performance.now() } = options
+  const closing = new AbortController()
+  const { signal } = closing
+  let lastAt = clock()
+  let problem: string | undefined = 'not looked yet'
+
+  async function rounds(): Promise<void> {
+    for (let failures = 0; !signal.aborted;) {
+      try {
+        await carryOnce(options, signal)
+        failures = 0
+        lastAt = clock()
+        problem = undefined
+      } catch (error) {
+        if (signal.aborted) return
+        failures += 1
+        problem = error instanceof Error ? error.message : String(error)
+        log.warn({ error }, 'revocations of the hub are not carried')
+      }
+      const pause =
+        failures === 0 ? roundSeconds * 1000 : backoffMilliseconds(failureBackoff, failures, random)
+      await delay(pause, signal).catch(() => {})
+    }
+  }
+  const ended = rounds()
+  return {
+    condition() {
+      const seconds = Math.floor((clock() - lastAt) / 1000)
+      const ok = problem === undefined || seconds <= lostSecondsMax
+      const reason = ok ? `as on ${options.from}` : `not carried for ${seconds} s: ${problem}`
+      return { name: 'revocations of the hub', ok, reason, optional: true }
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort()
+      await ended
+    },
+  }
+}
+
+/** One round. What is missing is made before anything is lifted, and one that is refused keeps no other from being carried. */
+export async function carryOnce(options: CarryOptions, signal: AbortSignal): Promise<void> {
+  const { client, from, log } = options
+  const wanted = await wantedOf(options, signal)
+  const labelSelector = `${carriedFromKey}=${from}`
+  const there = await listObjects(client, revocationTexts, { labelSelector, signal })
+  const known = new Map(there.map((each) => [each.metadata.name, each]))
+  const refused: unknown[] = []
+  const change = async (what: () => Promise<unknown>, told: () => void): Promise<void> => {
+    try {
+      await what()
+      told()
+    } catch (error) {
+      signal.throwIfAborted()
+      // Another replica does the same: what it has done meanwhile is seen in the next round.
+      if (!isConflict(error)) refused.push(error)
+    }
+  }
+  for (const [name, spec] of wanted) {
+    const found = known.get(name)
+    if (found !== undefined && isDeepStrictEqual(found.spec, spec)) continue
+    await change(
+      () => write(client, { name, spec, from, found, signal }),
+      () => log.info({ name, from }, 'a revocation of the hub is carried'),
+    )
+  }
+  for (const { metadata } of there) {
+    const { name } = metadata
+    if (wanted.has(name)) continue
+    await change(
+      () => removeObject(client, revocationTexts, { metadata, signal }),
+      () => log.info({ name, from }, 'a revocation was lifted on the hub'),
+    )
+  }
+  if (refused.length > 0) throw refused[0]
+}
+
+/** By the names that they are to have. */
+async function wantedOf(
+  { hub, trustDomain }: CarryOptions,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, RevocationText['spec']>> {
+  const all = await listObjects(hub, revocationTexts, { signal })
+  const ours = all.filter(({ metadata }) => metadata.annotations[trustDomainKey] === trustDomain)
+  return new Map(ours.map(({ metadata, spec }) => [`carried-${metadata.uid}`, spec]))
+}
+
+async function write(
+  client: ApiClient,
+  carried: {
+    readonly name: string
+    readonly spec: RevocationText['spec']
+    readonly from: string
+    readonly found: RevocationText | undefined
+    readonly signal: AbortSignal
+  },
+): Promise<void> {
+  const { name, spec, from, found, signal } = carried
+  if (found === undefined) {
+    const body = { metadata: { name, labels: { [carriedFromKey]: from } }, spec }
+    await createObject(client, revocationTexts, { body, signal })
+    return
+  }
+  const gone = Object.fromEntries(Object.keys(found.spec).map((key) => [key, null]))
+  const patch = { spec: { ...gone, ...spec } }
+  await mergeObject(client, revocationTexts, { metadata: found.metadata, patch, signal })
+}
