@@ -95,6 +95,7 @@ export type ErrorCode =
   | 'toolserver/revocations'
   // guard
   | 'guard/inside'
+  | 'guard/socket'
   // renewal
   | 'renewal/folder'
   | 'renewal/certificate'

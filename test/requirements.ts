@@ -1410,6 +1410,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'countersign forward listens on loopback, and takes nothing that a page in a browser could send',
     source: 'MCP 2025-11-25 transports, security warning; docs/REACH.md',
   },
+  'forward.socket-is-its-owners': {
+    claim:
+      'a Unix socket of countersign forward lets in its owner, and its group where it is told to, at no moment anybody else, and takes the place of nobody who answers',
+    source: 'unix(7); CWE-276; docs/REACH.md',
+  },
   'renewal.one-request': {
     claim:
       'an agent has never two requests at once: not after a lost answer, nor after it was started again; one that is over is followed by another with another key',

@@ -25,13 +25,15 @@ export function createOutward(options: {
   /** The gateway's door. */
   readonly url: string
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>
+  /** On a Unix socket, which has no port to be named by. */
+  readonly onSocket?: boolean
   readonly log: Log
 }): RequestListener {
-  const { url, fetch, log } = options
+  const { url, fetch, onSocket = false, log } = options
   const path = new URL(url).pathname
   let open = 0
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const unfit = judge(request, path)
+    const unfit = judge(request, { path, onSocket })
     if (unfit !== undefined) return refuse(response, unfit)
     if (open >= requestsMax) {
       const message = 'too many requests are under way'
@@ -82,11 +84,12 @@ const methods: ReadonlySet<string> = new Set(['POST', 'GET', 'DELETE'])
 
 function judge(
   { method = '', url, headers, headersDistinct, socket }: IncomingMessage,
-  path: string,
+  { path, onSocket }: { readonly path: string; readonly onSocket: boolean },
 ): Parameters<typeof refuse>[1] | undefined {
   const port = socket.localPort
-  const [host, ...others] = headersDistinct['host'] ?? []
-  if (others.length > 0 || (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`)) {
+  const hosts = onSocket ? ['localhost'] : [`127.0.0.1:${port}`, `localhost:${port}`]
+  const [host = '', ...others] = headersDistinct['host'] ?? []
+  if (others.length > 0 || !hosts.includes(host)) {
     return { status: 403, code: forbidden, message: 'want=the address of this endpoint as host' }
   }
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined) {

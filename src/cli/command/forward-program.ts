@@ -10,7 +10,9 @@ export function addForward(program: Command, terminal: Terminal): void {
     .description(
       'Answers on loopback with what the gateway answers to this pod, for clients without certificates.',
     )
-    .option('--port <number>', 'of 127.0.0.1', '8089')
+    .option('--port <number>', 'of 127.0.0.1 (default: 8089)')
+    .option('--socket <path>', 'a Unix socket instead, which its owner alone can connect to')
+    .option('--group', 'with --socket: its group, too')
   withIdentity(forward)
     .addHelpText(
       'after',
