@@ -57,8 +57,9 @@ function holdsRanges(ranges: readonly (readonly [number, number])[], folds: bool
   return holdsSource(ranges.map(([from, to]) => `${escaped(from)}-${escaped(to)}`).join(''), folds)
 }
 
-function holdsProperty({ source, isNegated, hasUnassigned }: Property, folds: boolean): Holds {
-  const holds = holdsSource(source, folds)
+function holdsProperty(property: Property, folds: boolean): Holds {
+  const { source, isNegated, hasUnassigned, keepsCase } = property
+  const holds = holdsSource(source, folds && keepsCase !== true)
   return (letter) => (isLater(letter) ? hasUnassigned : holds(asBefore(letter))) !== isNegated
 }
 

@@ -37,6 +37,8 @@ export interface Property {
   readonly isNegated: boolean
   /** Whether code points are in it that no letter of Unicode 15 is. */
   readonly hasUnassigned: boolean
+  /** Whether its letters count as they are where case does not count. */
+  readonly keepsCase?: boolean
 }
 
 /** The property of a name; undefined where Go has none. */
@@ -49,6 +51,8 @@ export function propertyOf(text: string): Property | undefined {
   if (scripts.has(name)) return plain(String.raw`\p{Script=${name}}`, false)
   const category = Object.hasOwn(categories, name) ? categories[name] : undefined
   if (category === undefined) return undefined
+  // Go has no cases for this one.
+  if (category === 'LC') return { ...plain(String.raw`\p{LC}`, false), keepsCase: true }
   return plain(String.raw`\p{${category}}`, category === 'Cn' || category === 'C')
 }
 
