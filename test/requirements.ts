@@ -469,6 +469,12 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an evaluation ends after a bounded number of steps, the same for the same question, and the next one is not affected',
     source: 'a rule of one line ran for minutes in the module',
   },
+  'policy.absence-is-told': {
+    claim:
+      'policy check warns of rules by which a call passes that lacks an argument, and of none of the shipped ones, of policy new or of the documents',
+    source:
+      'issue 12, typed input: a natural `not startswith(…)` allows a call without the argument',
+  },
   'policy.patterns-linear': {
     claim:
       'a search for a pattern, whoever wrote it, takes work in proportion to pattern and text, and all of it is paid for in steps',

@@ -253,10 +253,18 @@ async function writeRule(sources: string): Promise<void> {
     .flatMap(({ cases = [] }) => cases)
     .filter(({ outcome }) => outcome === 'fail')
   assert.deepEqual(failed, [{ name: ['without a title'], outcome: 'fail' }])
+  const checked = await policy('check', sources, '--strict')
+  assert.equal(checked.code, 1)
+  const warnings = checked.document['warnings'] as readonly { code: string; row: number }[]
+  assert.deepEqual(
+    warnings.map(({ code: warning, row }) => [warning, row]),
+    [['absent-argument', 14]],
+  )
 
   // It says what is allowed now, and denies the rest.
   await writeFile(join(custom, 'deny.rego'), ruleWith('not has_ticket'))
   assert.equal((await policy('test', sources)).code, 0)
+  assert.equal((await policy('check', sources, '--strict')).code, 0)
 }
 
 /** What the candidate would have changed: it denies some calls, and allows none that were denied. */

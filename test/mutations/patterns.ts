@@ -1,4 +1,4 @@
-/** The defences of a search for a pattern. */
+/** The defences of a search for a pattern, and what authors are warned of. */
 import type { Mutation } from './mutation.ts'
 
 const pattern = 'src/policy/plan/regex/pattern.ts'
@@ -6,7 +6,32 @@ const letterClass = 'src/policy/plan/regex/letter-class.ts'
 const tests = ['test/policy/plan/regex/pattern.test.ts']
 const claim = 'policy.patterns-linear'
 
+const absent = 'src/policy/author/lint/absent.ts'
+const lintTests = ['test/policy/author/lint/lint.test.ts']
+const told = 'policy.absence-is-told'
+
 export const patternMutations: readonly Mutation[] = [
+  {
+    claim: told,
+    without: 'the look at what denies and is left out',
+    file: absent,
+    edits: [["directions.has('denies') && isLeftOut", "directions.has('unused') && isLeftOut"]],
+    tests: lintTests,
+  },
+  {
+    claim: told,
+    without: 'the look at a negation in what permits',
+    file: absent,
+    edits: [['if (expression.negated === true) found.push', 'if (row < 0) found.push']],
+    tests: lintTests,
+  },
+  {
+    claim: told,
+    without: 'the turn that a negation gives to what a rule asks for',
+    file: 'src/policy/author/lint/directions.ts',
+    edits: [['use.isNegated ? opposite(direction) : direction', 'direction']],
+    tests: lintTests,
+  },
   {
     claim,
     without: 'the steps of a search',

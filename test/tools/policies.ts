@@ -14,6 +14,7 @@ import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
 import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
+import { lintShipped, lintVector } from './lint-vectors.ts'
 import { addressVector, letterClassVector, letterVector, regexVector } from './builtin-vectors.ts'
 import { compareRegex, compareWithOpa } from './opa-differential.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
@@ -211,6 +212,7 @@ function checkVectors(opa: string, folder: string, write: boolean): void {
   keepVector('constructs.answers.json', done.stdout, write)
   keepVector('addresses.answers.json', addressVector(opa), write)
   keepVector('letters.answers.json', letterVector(opa), write)
+  keepVector('lint.modules.json', lintVector(opa, join(vectors, 'lint')), write)
   keepVector('regex.answers.json', regexVector(opa), write)
   keepVector('letter-classes.answers.json', letterClassVector(opa), write)
 }
@@ -230,6 +232,10 @@ async function checkSuites(opa: string, write: boolean): Promise<void> {
     (await compareSuite(opa, vectors, ['suite'])) + (await compareSuite(opa, policies, sources))
   process.stdout.write(`policies: ${count} tests and cases, policy test and opa test agree\n`)
   await checkDocs(opa, write)
+  const shown = await lintShipped(opa)
+  process.stdout.write(
+    `policies: no warning of the shipped rules, nor of ${shown} that documents show\n`,
+  )
   const rows = await coveredRows(opa, policies, sources)
   process.stdout.write(`policies: all ${rows} rows of the rules are covered\n`)
 }

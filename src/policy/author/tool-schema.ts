@@ -153,7 +153,20 @@ function readPlain(schema: Json, reading: Reading): TypeSchema {
   if (type === undefined && isObject(own(schema, 'properties'))) return readMembers(schema, reading)
   if (!isType(type)) return any
   if (type === 'object') return readMembers(schema, reading)
-  return type === 'array' ? readItems(schema, reading) : { type }
+  return type === 'array' ? readItems(schema, reading) : { type, ...listedOf(schema, type) }
+}
+
+/** The values that are listed, for the lint alone: the checker takes any value of the type. One of another type cannot be meant. */
+function listedOf(schema: Json, type: string): { readonly enum?: readonly unknown[] } {
+  const listed = Object.hasOwn(schema, 'const') ? [own(schema, 'const')] : own(schema, 'enum')
+  if (!Array.isArray(listed)) return {}
+  const values = [...new Set<unknown>(listed)].filter((value) => isOf(value, type))
+  return values.length > 0 ? { enum: values } : {}
+}
+
+function isOf(value: unknown, type: string): boolean {
+  if (value === null) return type === 'null'
+  return typeof value === (type === 'integer' ? 'number' : type)
 }
 
 function isType(type: unknown): type is string {

@@ -22,9 +22,21 @@ const cases: readonly (readonly [string, unknown, object])[] = [
     { type: ['string', 'null'] },
     { anyOf: [text, { type: 'null' }] },
   ],
-  ['values of one type are of that type', { enum: ['a', 'b'] }, text],
+  [
+    'values of one type are of that type, and stay listed once each',
+    { enum: ['a', 'b', 'a'] },
+    { ...text, enum: ['a', 'b'] },
+  ],
+  [
+    'values of a list of types are each of its own',
+    { type: ['string', 'null', 'integer'], enum: ['a', null, 'b'] },
+    {
+      anyOf: [{ ...text, enum: ['a', 'b'] }, { type: 'null', enum: [null] }, { type: 'integer' }],
+    },
+  ],
+  ['values of another type are no values', { type: 'string', enum: [1] }, text],
   ['values of several types are of any', { enum: ['a', 1] }, {}],
-  ['one constant is of its type', { const: true }, { type: 'boolean' }],
+  ['one constant is of its type', { const: true }, { type: 'boolean', enum: [true] }],
   [
     'one of several is any of them',
     { oneOf: [text, { type: 'integer' }] },

@@ -5,7 +5,10 @@ import { openTrust } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { algorithmOf } from './algorithm.ts'
+import { isOfSources, lintSources } from './lint-sources.ts'
+import { findOpa } from './opa.ts'
 import { readTested } from './open-bundle.ts'
+import { printableName, printableText } from './printable.ts'
 
 export interface PolicyCheckOptions {
   readonly data?: readonly string[]
@@ -14,6 +17,8 @@ export interface PolicyCheckOptions {
   readonly keyId?: string
   readonly scope?: string
   readonly tenant?: string
+  readonly opa?: string
+  readonly strict?: boolean
   readonly json?: boolean
 }
 
@@ -26,13 +31,17 @@ interface Checked {
   readonly signed: boolean
 }
 
-/** Takes a bundle through everything that a gateway takes it through, but for the last step. Throws `Refused` and `policy/…`. */
+/**
+ * Takes a bundle through everything that a gateway takes it through, but for the last step; of sources it tells which rules do not do what
+ * they say. Throws `Refused` and `policy/…`.
+ */
 export async function runPolicyCheck(
   place: string,
   options: PolicyCheckOptions,
   terminal: Terminal,
 ): Promise<void> {
   try {
+    if (await isOfSources(place)) return await checkSources(place, options, terminal)
     const { revision, digest, engine, files, signed } = await check(place, options, terminal.signal)
     const document = { version: 1, ok: true, revision, digest, engine, files, signed }
     if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)
@@ -48,6 +57,34 @@ export async function runPolicyCheck(
     terminal.out(`${JSON.stringify({ version: 1, ok: false, error: { code, message, hint } })}\n`)
     throw new Refused()
   }
+}
+
+const ofBundles = ['data', 'publicKey', 'tenant'] as const
+
+async function checkSources(
+  place: string,
+  options: PolicyCheckOptions,
+  terminal: Terminal,
+): Promise<void> {
+  const wrong = ofBundles.find((name) => options[name] !== undefined)
+  if (wrong !== undefined) {
+    throw new CountersignError('cli/usage', `${wrong}: is for a bundle, and these are sources`)
+  }
+  const warnings = await lintSources(findOpa(options.opa, process.env, terminal.signal), place)
+  const ok = options.strict !== true || warnings.length === 0
+  if (options.json === true) {
+    terminal.out(`${JSON.stringify({ version: 1, ok, warnings })}\n`)
+  } else {
+    for (const { file, row, rule, message, hint, code } of warnings) {
+      terminal.out(
+        `${printableName(file)}:${row}: ${printableName(rule)} ${printableText(message)} (${code})\n`,
+      )
+      terminal.out(`  hint: ${printableText(hint)}\n`)
+    }
+    const count = warnings.length === 0 ? 'no warning' : `${warnings.length} warnings`
+    terminal.out(`sources parse, with ${count}; policy build makes a bundle of them\n`)
+  }
+  if (!ok) throw new Refused()
 }
 
 async function check(

@@ -4,7 +4,7 @@ import { addAuthorCommands } from './author-program.ts'
 import type { PolicyBenchOptions } from './bench-command.ts'
 import type { PolicyCheckOptions } from './check-command.ts'
 import type { PolicyExplainOptions } from './explain-command.ts'
-import { algorithm, data, json, log, scope, signedBy, tenant } from './policy-options.ts'
+import { algorithm, data, json, log, opa, scope, signedBy, tenant } from './policy-options.ts'
 import type { PolicyPromoteOptions } from './promote-command.ts'
 import type { PolicyReplayOptions } from './replay-command.ts'
 import type { PolicyShadowOptions } from './shadow-command.ts'
@@ -28,20 +28,24 @@ export function addPolicy(program: Command, terminal: Terminal): void {
 function addCheck(policy: Command, terminal: Terminal): void {
   policy
     .command('check')
-    .description('Takes a bundle through everything that it must pass before it is in force.')
-    .argument('<bundle>', 'folder or archive, as `opa build` makes it')
+    .description(
+      'Takes a bundle through everything that it must pass before it is in force, and warns of rules in sources.',
+    )
+    .argument('<bundle>', 'folder or archive, as `opa build` makes it, or a folder of sources')
     .option(...data)
     .option(...tenant)
     .option('--public-key <file>', 'PEM file of the key that has to have signed it')
     .option(...algorithm)
     .option(...signedBy)
     .option(...scope)
+    .option(...opa)
+    .option('--strict', 'end with 1 where a rule of sources is warned of')
     .option(...json)
     .addHelpText(
       'after',
       `
-Nothing is written, and opa is not needed.
-Exit codes: 0 it would be in force, 1 it would be refused, 2 usage.
+Nothing is written, and opa is needed for sources alone.
+Exit codes: 0 it would be in force, 1 it would be refused or there are warnings and --strict, 2 usage.
 
 Example:
   countersign policy check bundle.tar.gz --data grants.json --public-key authors.pem --algorithm ES256`,

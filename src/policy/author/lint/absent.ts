@@ -4,7 +4,14 @@ import type { Expression, RegoRule, Term } from './rego-module.ts'
 import type { Finding } from './warning.ts'
 
 /** What is undefined of an absent value, and no comparison with the values that are listed. */
-const listing = new Set(['equal', 'eq', 'assign', 'internal.member_2', 'internal.member_3', 'print'])
+const listing = new Set([
+  'equal',
+  'eq',
+  'assign',
+  'internal.member_2',
+  'internal.member_3',
+  'print',
+])
 
 /** A body with what follows where it holds. */
 export interface DirectedBody {
@@ -33,7 +40,7 @@ export function lintAbsence(
   return rule.body.flatMap((expression) => {
     const { row } = expression.location
     const found: Finding[] = []
-    if (directions.has('permits')) {
+    if (directions.has('permits') || directions.has('unused')) {
       const needed = new Set(
         rule.body.flatMap((each) => (each.negated === true ? [] : argumentsIn(each.terms))),
       )
@@ -75,7 +82,10 @@ function variablesOf(body: readonly Expression[]): ReadonlyMap<string, string> {
   )
 }
 
-function argumentsOf(expression: Expression, given: ReadonlyMap<string, string>): readonly string[] {
+function argumentsOf(
+  expression: Expression,
+  given: ReadonlyMap<string, string>,
+): readonly string[] {
   return [...termsIn(expression.terms)].flatMap(({ type, value }) =>
     type === 'var' ? (given.get(String(value)) ?? []) : [],
   )
@@ -92,8 +102,9 @@ function isLeftOut(expression: Expression, given: ReadonlyMap<string, string>): 
 function mayBeOfNone(expression: Expression): boolean {
   const domain = everyOf(expression)?.domain
   if (domain === undefined) return false
-  if (/comprehension$/.test(domain.type)) return argumentsIn(domain).length > 0
-  const [operator, from, , instead] = domain.type === 'call' ? (domain.value as readonly Term[]) : []
+  if (domain.type.endsWith('comprehension')) return argumentsIn(domain).length > 0
+  const [operator, from, , instead] =
+    domain.type === 'call' ? (domain.value as readonly Term[]) : []
   if (operator === undefined || from === undefined || instead === undefined) return false
   const isOfArguments = constantPath(from).slice(0, 3).join('.') === 'input.context.arguments'
   const isEmpty = Array.isArray(instead.value) && instead.value.length === 0
@@ -122,7 +133,8 @@ function holdsOfNone(row: number): Finding {
   return {
     code: 'every-of-none',
     row,
-    message: 'holds for a call without the argument: every member of an empty list is as it should be',
+    message:
+      'holds for a call without the argument: every member of an empty list is as it should be',
     hint: 'take the argument itself, without a default, or demand that there is a member',
   }
 }

@@ -14,7 +14,10 @@ export interface RegoRule {
 
 export interface Annotations {
   readonly scope: string
-  readonly schemas?: readonly { readonly path: readonly Term[]; readonly schema?: readonly Term[] }[]
+  readonly schemas?: readonly {
+    readonly path: readonly Term[]
+    readonly schema?: readonly Term[]
+  }[]
 }
 
 export interface Term {
@@ -51,7 +54,7 @@ export function everyOf({ terms }: Expression): Every | undefined {
 }
 
 /** `a.b.c` of a reference whose parts are all constant, `a.b` of one that goes on with others. */
-export function textOfRef(term: Term): string {
+function textOfRef(term: Term): string {
   return constantPath(term).join('.')
 }
 

@@ -1,0 +1,76 @@
+import { stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { CountersignError, quoted } from '../../../errors.ts'
+import { lintPolicy } from '../../../policy/author/lint/lint.ts'
+import type { LintedFile } from '../../../policy/author/lint/lint.ts'
+import type { RegoModule } from '../../../policy/author/lint/rego-module.ts'
+import type { Warning } from '../../../policy/author/lint/warning.ts'
+import { bundleOctetsMax } from '../../../policy/bundle-content.ts'
+import { checkTypes } from './build-plan.ts'
+import type { Opa } from './opa.ts'
+import { readSources } from './rego-sources.ts'
+import { listSources, readSource } from './source-files.ts'
+import type { Sources } from './source-files.ts'
+
+/** Whether a place has sources, and nothing that was made of them. */
+export async function isOfSources(place: string): Promise<boolean> {
+  const found = await stat(place).catch(() => undefined)
+  if (found?.isDirectory() !== true) return false
+  const made = ['.manifest', 'plan.json', 'policy.wasm'].map((name) => join(place, name))
+  const isMade = await Promise.all(made.map((file) => stat(file).catch(() => undefined)))
+  if (isMade.some((file) => file !== undefined)) return false
+  return (await listSources([place])).files.some((file) => file.endsWith('.rego'))
+}
+
+/**
+ * Holds a folder of sources to its types, and tells which rules do not do what they say. Tests are left out. Throws `policy/source` and
+ * `policy/opa`.
+ */
+export async function lintSources(opa: Opa, place: string): Promise<readonly Warning[]> {
+  const sources = await listSources([place])
+  await checkTypes(opa, sources.places)
+  const own = sources.files.filter((file) => file.endsWith('.rego') && !file.endsWith('_test.rego'))
+  const files: LintedFile[] = []
+  // Read before OPA does: no more of them, and no larger ones, than a bundle may have.
+  for (const { name } of await readSources(own, sources.places)) {
+    files.push({ file: name, module: await parse(opa, name) })
+  }
+  const schemas = await readSchemas(sources)
+  return lintPolicy(files, (name) => schemas.get(name))
+}
+
+async function parse(opa: Opa, file: string): Promise<RegoModule> {
+  const how = ['--format', 'json', '--json-include', 'locations,-comments']
+  // An error stands in what is printed so: it is asked for anew, in words.
+  const text = await opa.run(['parse', ...how, '--', file]).catch(async (error: unknown) => {
+    await opa.run(['check', '--', file])
+    throw error
+  })
+  return JSON.parse(text) as RegoModule
+}
+
+/** The documents of the folder `schemas`, by their names in METADATA. */
+async function readSchemas({ places, files }: Sources): Promise<ReadonlyMap<string, unknown>> {
+  const schemas = new Map<string, unknown>()
+  let left = bundleOctetsMax
+  for (const place of places) {
+    const folder = join(place, 'schemas')
+    for (const file of files) {
+      const name = relative(folder, file)
+      if (name.startsWith('..') || !name.endsWith('.json')) continue
+      const octets = await readSource(file, left)
+      left -= octets.length
+      schemas.set(name.slice(0, -'.json'.length), parseSchema(file, octets.toString('utf8')))
+    }
+  }
+  return schemas
+}
+
+function parseSchema(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch (cause) {
+    const message = `schema is no JSON, got=${quoted(file, 200)}`
+    throw new CountersignError('policy/source', message, { cause })
+  }
+}
