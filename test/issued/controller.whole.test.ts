@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
-import { createIssuedKeeper } from '../../src/issued/controller.ts'
+import { createIssuedKeeper, type IssuedOptions } from '../../src/issued/controller.ts'
 import type { ApiClient, ApiRequest } from '../../src/kubernetes/api-client.ts'
+import { realDelay } from '../../src/kubernetes/backoff.ts'
+import { createListeners } from '../../src/listeners.ts'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import {
@@ -13,6 +15,7 @@ import {
 } from '../../src/pki/authority.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
 import { createProfile, type Profile } from '../../src/pki/profile.ts'
+import { createRevocationFinder, type Revocation } from '../../src/pki/revocation.ts'
 import { readAnchors } from '../../src/renewal/published-anchors.ts'
 import { requirement } from '../requirements.ts'
 import { signerName } from '../signer/asked.ts'
@@ -86,7 +89,10 @@ function agentOf(cluster: FakeCluster): ApiClient {
 }
 
 /** Works until it is stopped. */
-function startKeeper({ cluster, profile }: Site): { stop: () => Promise<void> } {
+function startKeeper(
+  { cluster, profile }: Site,
+  more: Partial<IssuedOptions> = {},
+): { stop: () => Promise<void> } {
   const client = agentOf(cluster)
   const { trustDomain } = profile
   const keeper = createIssuedKeeper({
@@ -100,6 +106,7 @@ function startKeeper({ cluster, profile }: Site): { stop: () => Promise<void> } 
     now: Date.now,
     log: silentLog,
     metrics: silentMetrics,
+    ...more,
   })
   const ending = new AbortController()
   const ended = keeper.run(ending.signal)
@@ -197,4 +204,28 @@ test('while the signer is away it is requested and no more, and whoever was kill
   assert.equal(edge.cluster.list(requests).length, before + 1)
   const leaf = new X509Certificate(credentialOf('patient').replace(/^[^]*?(?=-----BEGIN CERT)/, ''))
   assert.equal(leaf.subjectAltName, 'URI:spiffe://edge.example/ns/tools/sa/search')
+})
+
+test('what is revoked ends as soon as that is known, and not when it would be looked at next', async () => {
+  requirement('issued.ends-when-revoked')
+  const listeners = createListeners()
+  let revoked: readonly Revocation[] = []
+  const keeper = startKeeper(edge, {
+    identityExtensionOid: edge.profile.identityExtensionOid,
+    revocations: {
+      find: createRevocationFinder(() => revoked),
+      staleSeconds: 0,
+      onChange: listeners.onChange,
+    },
+    // Whatever is looked at by and by is not looked at before the test is over.
+    delay: (milliseconds, signal) =>
+      realDelay(milliseconds > 20_000 ? 10 * milliseconds : milliseconds, signal),
+  })
+  putIssued('stolen')
+  await reaches('stolen', 'Finished')
+  revoked = [{ name: 'stolen', podUid: 'uid-of-stolen', reason: '' }]
+  listeners.tell()
+  await reaches('stolen', 'Failed')
+  await keeper.stop()
+  assert.equal(credentialOf('stolen'), '')
 })

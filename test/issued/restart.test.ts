@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { readKept } from '../../src/issued/kept.ts'
+import { createRestart } from '../../src/issued/restart.ts'
+import { issuedCertificates } from '../../src/kubernetes/issued-certificate.ts'
+import { secrets } from '../../src/kubernetes/secret.ts'
 import { requirement } from '../requirements.ts'
 import { openBounceWorld, type BounceWorld } from './bounce-world.ts'
 import { place, sign } from './issued-world.ts'
@@ -269,4 +273,25 @@ test('one that is replaced by another of its name while it is evicted stands for
   await world.until('Issued')
   await world.bounceUntil('Finished')
   assert.deepEqual(world.evicted, [])
+})
+
+test('two resources that mean the same pods evict no second one beside the first', async () => {
+  requirement('issued.restarts-one-at-a-time')
+  const world = openBounceWorld()
+  world.addPods('search')
+  await world.until('Requested')
+  sign(world)
+  world.cluster.fail(isEviction, { kind: 'drop' })
+  await assert.rejects(world.turn())
+  const [raw] = world.cluster.list('issuedcertificates')
+  const certificate = issuedCertificates.parse(raw)
+  const secret = world.cluster.get('secrets', place.secret, place.namespace)
+  const { bounce } = readKept(secrets.parse(secret)).current ?? {}
+  const restart = createRestart({ client: world.cluster, bouncePods: true })
+  const { signal } = new AbortController()
+  const evict = (uid: string): Promise<unknown> => restart(certificate, { bounce, uid, signal })
+  // Both have seen that it is the turn of the same pod.
+  const outcomes = await Promise.all([evict('old-search-0'), evict('old-search-0')])
+  assert.deepEqual(outcomes, ['evicted', 'changed'])
+  assert.deepEqual(world.evicted, ['old-search-0'])
 })

@@ -355,4 +355,23 @@ export const issuedMutations: readonly Mutation[] = [
     edits: [['spec: { ...gone, ...spec }', 'spec']],
     tests: travels,
   },
+  {
+    claim: 'issued.restarts-one-at-a-time',
+    without: 'the turns of evictions',
+    file: 'src/issued/restart.ts',
+    edits: [['last.then(turn, turn)', 'turn()']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.ends-when-revoked',
+    without: 'the look as soon as something is revoked',
+    file: 'src/issued/controller.ts',
+    edits: [
+      [
+        'for (const { metadata } of watched.list()) queue.add(objectKey(metadata))',
+        'watched.list()',
+      ],
+    ],
+    tests: ['test/issued/controller.whole.test.ts'],
+  },
 ]
