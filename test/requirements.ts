@@ -947,6 +947,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'what comes in the rest of a stream is judged as what came before it, and its call is never made a second time',
     source: 'MCP 2025-11-25 transports, resumability and redelivery',
   },
+  'gateway.places-decided-on': {
+    claim:
+      'an agent that comes back to a stream shows a place that is sealed for it, its session and door, and is told the rest as far as it may make that very request now',
+    source: 'MCP 2025-11-25 transports, resumability and redelivery; security best practices',
+  },
   'gateway.errors-end-no-session': {
     claim:
       'an error of a tool server that answers one request ends no legacy session at the gateway',

@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls'
-import { cut, quoted } from '../errors.ts'
+import { cut } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import {
@@ -8,7 +8,6 @@ import {
   type RequestMessage,
   type ResponseMessage,
 } from '../mcp/message.ts'
-import { takesEvents } from '../mcp/form.ts'
 import { isProblem } from '../mcp/problem.ts'
 import { readableId } from '../mcp/readable-id.ts'
 import { argumentsText, type ArgumentsText } from '../policy/asked.ts'
@@ -20,14 +19,13 @@ import type { Arrived } from './door/arrived.ts'
 import { readBody } from './door/body.ts'
 import { checkHostAndOrigin, type Served } from './door/host.ts'
 import { AnswerHold } from './door/unsent.ts'
-import { replyRefusal, type Reply } from './door/reply.ts'
-import { sessionOf, sessionOfId } from './handle/session.ts'
+import { beginEvents, replyRefusal, type Reply } from './door/reply.ts'
+import { sessionOf } from './handle/session.ts'
 import { methodOf } from './methods.ts'
 import type { Permit } from './permit/authorize.ts'
 import { taskOf } from './permit/task.ts'
 import type { Call } from './call.ts'
 import {
-  badRequest,
   isRefused,
   refused,
   statusOf,
@@ -39,6 +37,8 @@ import {
 } from './refusal.ts'
 import { whenThere, type Soon } from './soon.ts'
 import type { RefusalLog } from './refusal-log.ts'
+import { comeBack, refuseForm, shownSession, type ComesBack } from './serve/come-back.ts'
+import { forward } from './serve/forward.ts'
 import { listen } from './serve/session-stream.ts'
 import { end } from './serve/end.ts'
 import { goingOn } from './serve/go-on.ts'
@@ -70,6 +70,8 @@ interface Known {
   message: RequestMessage | NotificationMessage | undefined
   rawId: string | undefined
   decisionId: string | undefined
+  /** It asks for the rest of a stream, and is answered by one. */
+  isRest: boolean
   /** When it came, for its span. */
   readonly tracedAt: number
   call: Call | undefined
@@ -105,6 +107,7 @@ async function handleCall(
     message: undefined,
     rawId: undefined,
     decisionId: undefined,
+    isRest: false,
     tracedAt: options.tracer?.now() ?? 0,
     call: undefined,
   }
@@ -157,17 +160,27 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
     known.rawId = body.refusal.rawId
     return body
   }
-  const { method } = arrived.request
-  if (method === 'DELETE' || method === 'GET') return serveSession(known, caller, parts)
-  const read = readCall(known, { caller, body }, options)
+  const { method, rawHeaders } = arrived.request
+  if (method === 'DELETE' || method === 'GET') return serveSession(known, caller, options)
+  const read = readCall(known, { caller, body, rawHeaders }, options)
   if (isRefused(read)) return read
   if ('response' in read) return respond({ ...read, reply: replyTo(known) }, parts)
-  const authorized = authorize(read.call)
-  const permit = authorized instanceof Promise ? await authorized : authorized
-  if (isRefused(permit)) return permit
-  known.decisionId = permit.decisionId
-  if (caller.ended !== undefined) return refused('peer', caller.ended)
-  return read.serve(permit, replyTo(known), parts)
+  const permit = permitted(known, read.call, authorize)
+  const given = permit instanceof Promise ? await permit : permit
+  return isRefused(given) ? given : read.serve(given, replyTo(known), parts)
+}
+
+/** A call that is decided on, whose caller is still there. */
+function permitted(
+  known: Known,
+  call: Call,
+  authorize: CallHandlerOptions['authorize'],
+): Soon<Permit | Refused> {
+  return whenThere(authorize(call), (permit) => {
+    if (isRefused(permit)) return permit
+    known.decisionId = permit.decisionId
+    return call.caller.ended === undefined ? permit : refused('peer', call.caller.ended)
+  })
 }
 
 /** Who is at the other end, and whether that certificate still counts at this moment. */
@@ -196,37 +209,49 @@ function bodyOf(
 
 /**
  * The stream of a session, or its end: both are its owner's to ask for. No policy is asked: nothing is reached by the end, and of what
- * comes on the stream each message is decided on.
+ * comes on the stream each message is decided on. The rest of the stream of a request is that request, which is decided on again.
  */
-function serveSession(known: Known, caller: Caller, parts: Parts): Soon<Refused | undefined> {
+function serveSession(
+  known: Known,
+  caller: Caller,
+  options: CallHandlerOptions,
+): Soon<Refused | undefined> {
+  const { parts } = options
   const { door, request } = known.arrived
-  const sessionId = headerOf(request, 'mcp-session-id') ?? ''
-  const version = headerOf(request, 'mcp-protocol-version')
-  const shown = { sessionId, version, owner: caller.owner, door: door.name }
-  const session = sessionOfId(shown, openingOf(parts))
-  if (isRefused(session)) return session
-  const reply = replyTo(known)
-  if (request.method === 'DELETE') return end(session, { caller, reply }, parts)
-  const { accept = '' } = request.headers
-  return takesEvents(accept)
-    ? listen({ caller, session, door, reply }, parts)
-    : refused(
-        'era',
-        badRequest(406, `accept lacks a type: want="text/event-stream" got=${quoted(accept)}`),
-      )
+  const shown = shownSession(known.arrived, caller.owner, openingOf(parts))
+  if (isRefused(shown)) return shown
+  const { session } = shown
+  if (request.method === 'DELETE') return end(session, { caller, reply: replyTo(known) }, parts)
+  const unfit = refuseForm(request)
+  if (unfit !== undefined) return unfit
+  if (request.headers['last-event-id'] === undefined)
+    return listen({ caller, session, door, reply: replyTo(known) }, parts)
+  const back = comeBack(known.arrived, shown, parts)
+  return isRefused(back) ? back : serveRest(known, { caller, ...back }, options)
 }
 
-/** Several lines of one name come joined, which names nothing that is served. */
-function headerOf({ headers }: Arrived['request'], name: string): string | undefined {
-  const value = headers[name]
-  return Array.isArray(value) ? value.join(', ') : value
+async function serveRest(
+  known: Known,
+  { from, ...arrived }: ComesBack & { readonly caller: Caller },
+  options: CallHandlerOptions,
+): Promise<Refused | undefined> {
+  const read = readCall(known, arrived, options)
+  if (isRefused(read)) return read
+  if ('response' in read) throw new TypeError('an answer has no stream')
+  known.isRest = true
+  const permit = await permitted(known, read.call, options.authorize)
+  return isRefused(permit) ? permit : forward(permit, replyTo(known), options.parts, { from })
 }
 
-function openingOf({ seal, sessions }: Parts): Parameters<typeof sessionOfId>[1] {
+function openingOf({ seal, sessions }: Parts): Parameters<typeof sessionOf>[1] {
   return { seal, isEnded: (key) => sessions.isEnded(key) }
 }
 
 type Answer = Omit<Responding, 'reply'>
+
+interface Arriving extends Pick<ComesBack, 'body' | 'rawHeaders'> {
+  readonly caller: Caller
+}
 
 interface Read {
   readonly call: Call
@@ -236,13 +261,13 @@ interface Read {
 /** What the body says, of which session, to whom. */
 function readCall(
   known: Known,
-  { caller, body }: { readonly caller: Caller; readonly body: Buffer },
+  { caller, body, rawHeaders }: Arriving,
   { parts, tracer }: CallHandlerOptions,
 ): Read | Answer | Refused {
   const { limits, upstreams } = parts
   const { arrived } = known
-  const { door, request } = arrived
-  const message = parseMessage(body, request.rawHeaders, {
+  const { door } = arrived
+  const message = parseMessage(body, rawHeaders, {
     bodyBytesMax: limits.bodyBytesMax,
   })
   if (isProblem(message)) {
@@ -259,7 +284,7 @@ function readCall(
   if (session !== undefined && isRefused(session)) return session
   const target = address({ door, message, about: method.about }, upstreams)
   if (isRefused(target)) return target
-  const trace = tracer?.begin({ message, rawHeaders: request.rawHeaders, at: known.tracedAt })
+  const trace = tracer?.begin({ message, rawHeaders, at: known.tracedAt })
   const stay = known.stay.part()
   const said = { message, arguments: argumentsOf(message) }
   const call = { arrived, caller, stay, session, target, trace, ...said }
@@ -352,8 +377,11 @@ function refuse(known: Known, { check, refusal }: Refused, options: CallHandlerO
     method: message === undefined ? undefined : cut(message.method),
   })
   const { response } = arrived
-  if (!response.headersSent)
-    replyRefusal(replyTo(known), told, statusOf({ check, refusal: told }, toldOf(known)))
+  const status = statusOf({ check, refusal: told }, toldOf(known))
+  if (!response.headersSent) {
+    if (known.isRest && status === 200) beginEvents(replyTo(known))
+    replyRefusal(replyTo(known), told, status)
+  }
   // What has been told to its end is on its way.
   else if (!response.writableEnded) response.destroy()
 }

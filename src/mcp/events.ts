@@ -28,17 +28,23 @@ const byteOrderMark = Buffer.from('\ufeff')
 
 /**
  * Calls `onEvent` for each block of lines that an empty line has ended: with its data, or with undefined for one that a client shows
- * nobody, such as a comment that keeps the stream alive or an event that is no message. Works on octets, so that a chunk may end
+ * nobody, such as a comment that keeps the stream alive or an event that is no message; and with its place, where it has an id. Works on octets, so that a chunk may end
  * inside a character. Memory is bounded by the caller's bound on the whole stream.
  */
-export function createEventParser(onEvent: (data: Buffer | undefined) => void): EventParser {
+export function createEventParser(
+  onEvent: (data: Buffer | undefined, at: Position | undefined) => void,
+): EventParser {
   let data: Gathered | undefined
   let type = ''
   let id: string | undefined
   let lastEventId: string | undefined
   let retryMilliseconds: number | undefined
   let lines = 0
+  let hasId = false
 
+  function position(): Position | undefined {
+    return lastEventId === undefined ? undefined : { lastEventId, retryMilliseconds }
+  }
   function takeLine(text: Buffer): void {
     lines += 1
     const end = text.indexOf(colon)
@@ -47,8 +53,12 @@ export function createEventParser(onEvent: (data: Buffer | undefined) => void): 
     const value = rest[0] === space ? rest.subarray(1) : rest
     if (name === 'data') addData(value)
     else if (name === 'event') type = value.toString('utf8')
-    else if (name === 'id') id = idOf(value, id)
+    else if (name === 'id') takeId(value)
     else if (name === 'retry') retryMilliseconds = retryOf(value) ?? retryMilliseconds
+  }
+  function takeId(value: Buffer): void {
+    hasId = true
+    id = idOf(value, id)
   }
   function addData(value: Buffer): void {
     if (data === undefined) data = new Gathered()
@@ -59,14 +69,16 @@ export function createEventParser(onEvent: (data: Buffer | undefined) => void): 
     data = undefined
     type = ''
     lines = 0
+    hasId = false
   }
   function endBlock(): void {
     const whole = data?.whole() ?? nothing
     const isMessage = whole.length > 0 && (type === '' || type === 'message')
     const isEmpty = lines === 0
-    begin()
     lastEventId = id
-    if (!isEmpty) onEvent(isMessage ? whole : undefined)
+    const at = hasId ? position() : undefined
+    begin()
+    if (!isEmpty) onEvent(isMessage ? whole : undefined, at)
   }
   const reader = createLineReader((text) => {
     if (text.length > 0) takeLine(text)
@@ -78,7 +90,7 @@ export function createEventParser(onEvent: (data: Buffer | undefined) => void): 
       begin()
       reader.cut()
       id = lastEventId
-      return lastEventId === undefined ? undefined : { lastEventId, retryMilliseconds }
+      return position()
     },
   }
 }
@@ -143,6 +155,17 @@ export function formatEvent(data: Buffer): Buffer {
   if (!data.includes(lineFeed)) return Buffer.concat([dataField, data, eventEnd])
   return Buffer.from(`data: ${data.toString('utf8').replaceAll('\n', '\ndata: ')}\n\n`)
 }
+
+/** The lines with which an event is a place to go on from, without what ends it. */
+export function formatPlace(
+  id: string,
+  { retryMilliseconds: wait }: Pick<Position, 'retryMilliseconds'>,
+): Buffer {
+  return Buffer.from(`id: ${id}\n${wait === undefined ? '' : `retry: ${wait}\n`}`)
+}
+
+/** An event that says nothing, for the sake of the place before it. */
+export const emptyEvent: Buffer = Buffer.from('data:\n\n')
 
 const dataField = Buffer.from('data: ')
 const eventEnd = Buffer.from('\n\n')

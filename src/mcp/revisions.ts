@@ -4,6 +4,9 @@ import type { Era } from './message.ts'
 export const modernVersions: readonly string[] = ['2026-07-28']
 export const legacyVersions: readonly string[] = ['2025-11-25', '2025-06-18']
 
+/** Of the legacy revisions the one in which a stream may end before its answer, and clients ask for the rest (SEP-1699). */
+export const pollingVersion = '2025-11-25'
+
 const allVersions: readonly string[] = [...modernVersions, ...legacyVersions]
 
 export function versionsOf(eras: readonly Era[]): readonly string[] {

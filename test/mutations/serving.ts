@@ -125,6 +125,27 @@ export const servingMutations: readonly Mutation[] = [
     tests: ['test/gateway/upstream/legacy-session.test.ts'],
   },
   {
+    claim: 'gateway.places-decided-on',
+    without: 'the session that a place is of',
+    file: 'src/gateway/handle/place.ts',
+    edits: [['place.key === key && ', '']],
+    tests: ['test/gateway/serve/come-back.test.ts'],
+  },
+  {
+    claim: 'gateway.places-decided-on',
+    without: 'the end of a place',
+    file: 'src/gateway/handle/place.ts',
+    edits: [[' && now < place.until', '']],
+    tests: ['test/gateway/serve/come-back.test.ts'],
+  },
+  {
+    claim: 'gateway.rest-of-streams-judged',
+    without: 'the session in which the rest is',
+    file: 'src/gateway/serve/forward.ts',
+    edits: [['return isThere ? undefined : restLost', 'return undefined']],
+    tests: ['test/gateway/serve/come-back.test.ts'],
+  },
+  {
     claim: 'gateway.errors-end-no-session',
     without: 'the status of what a tool server has answered itself',
     file: 'src/gateway/refusal.ts',

@@ -9,7 +9,15 @@ const tagBytes = 16
  * What a caller can hold of ours, and approvals, which no caller holds; and the form of what is sealed in it: a form that changes has another number. Each kind has a row in
  * `test/gateway/handle/seal.calls.test.ts`, which tries it in the hands of everybody else.
  */
-const forms = { session: 5, cursor: 3, requestState: 1, ask: 3, approval: 3, task: 2 } as const
+const forms = {
+  session: 5,
+  cursor: 3,
+  requestState: 1,
+  ask: 3,
+  approval: 3,
+  task: 2,
+  place: 1,
+} as const
 
 export type HandleKind = keyof typeof forms
 
@@ -21,6 +29,7 @@ export const sealedCharactersMax: Readonly<Record<HandleKind, number>> = {
   ask: 4096,
   approval: 65_536,
   task: 4096,
+  place: 4096,
 }
 
 /** What a handle is, and whose: both are asked of whoever seals one, and of whoever opens one. */

@@ -4,6 +4,7 @@ import type { RequestMessage } from '../../mcp/message.ts'
 import { tieExchange } from '../caller/streams.ts'
 import { endReply, replyBody, streamHeaders, type Reply } from '../door/reply.ts'
 import { endWith } from '../door/unsent.ts'
+import type { Place } from '../handle/place.ts'
 import type { Permit } from '../permit/authorize.ts'
 import {
   isRefused,
@@ -22,7 +23,13 @@ import {
   type ExchangeOptions,
 } from '../upstream/exchange.ts'
 import { callerHeaders, upstreamHeaders, type UpstreamHeaders } from '../upstream/headers.ts'
-import { isOwn, isSessionLost, type LegacySession } from '../upstream/legacy-session.ts'
+import {
+  isOwn,
+  isSessionLost,
+  sessionRequest,
+  type LegacySession,
+} from '../upstream/legacy-session.ts'
+import { restOf } from '../upstream/resuming.ts'
 import { judgeAnswer } from '../upstream/judge-answer.ts'
 import type { UpstreamTrace } from '../trace/tracer.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
@@ -46,6 +53,7 @@ import { askForPages } from './pages-across.ts'
 import { passAnswer } from './pass-answer.ts'
 import { askedForPages, passPages } from './pass-pages.ts'
 import { passTask } from './pass-task.ts'
+import { isRepeatable } from './repeatable.ts'
 import type { Parts } from './serve.ts'
 import { createEventPasser, type EventPasser, type EventPasserOptions } from './stream.ts'
 
@@ -55,10 +63,12 @@ export interface Forwarded {
   readonly unfitIn?: (session: LegacySession | undefined) => Refused | undefined
   /** Its server has done it, and its caller is told so. */
   readonly done?: () => void
+  /** Its caller has the answer up to there: its server is asked for the rest, and not to do it again. */
+  readonly from?: Place
 }
 
 /** A permitted request on its way to its one upstream. */
-export interface Forwarding extends Pick<Forwarded, 'done'> {
+export interface Forwarding extends Pick<Forwarded, 'done' | 'from'> {
   readonly permit: Permit
   readonly reply: Reply
   readonly parts: Parts
@@ -81,7 +91,7 @@ export function forward(
   permit: Permit,
   reply: Reply,
   parts: Parts,
-  { unfitIn, done }: Forwarded = {},
+  { unfitIn, done, from }: Forwarded = {},
 ): Soon<Refused | undefined> {
   const { message, target, arrived } = permit.call
   const { upstream } = target
@@ -91,12 +101,16 @@ export function forward(
     session: LegacySession | undefined,
     own?: OwnPlace,
   ): Promise<Refused | undefined> => {
-    const unfit = unfitAsTask(permit, session) ?? unfitIn?.(session)
+    const unfit =
+      unfitAsTask(permit, session) ?? unfitIn?.(session) ?? lostBefore(from, { upstream, session })
     if (unfit !== undefined) return Promise.resolve(unfit)
     const trace = permit.call.trace?.toUpstream(upstream.config.server)
     const crossing = crossingOf(permit, upstream, { body: bodyThere(permit.call), parts })
     const to = { permit, reply, parts, message, upstream, session, trace, crossing, own }
-    const forwarding = done === undefined ? to : { ...to, done }
+    const forwarding = { ...to, ...(done && { done }), ...(from && { from }) }
+    if (from !== undefined && session !== undefined) {
+      return exchange(forwarding, restOf(sessionRequest(session, null), from))
+    }
     return target.kind !== 'server'
       ? forwardSigned(forwarding)
       : exchange(forwarding, requestOf(forwarding, { translated: crossing?.headers }))
@@ -105,6 +119,21 @@ export function forward(
     ? inSession(permit, parts, { upstream, use })
     : atItsDoor(permit, parts, { upstream, use })
 }
+
+/** The rest of an answer is in the session in which it was asked for, and nobody does that again in another. */
+function lostBefore(
+  from: Place | undefined,
+  { upstream, session }: Pick<Forwarding, 'upstream' | 'session'>,
+): Refused | undefined {
+  if (from === undefined) return undefined
+  const isThere = session?.id === from.there && upstream.config.spiffeId.uri === from.spiffeId
+  return isThere ? undefined : restLost
+}
+
+const restLost = refused(
+  'forward',
+  unavailable(502, 'upstream gave no answer', { detail: 'session of the stream is lost' }),
+)
 
 /** It is asked for somebody, which the token says. */
 async function forwardSigned(forwarding: Forwarding): Promise<Refused | undefined> {
@@ -259,33 +288,18 @@ function giveUpThere(
 }
 
 function askedOf(
-  { permit, reply, parts, upstream }: Forwarding,
+  { permit, reply, parts, upstream, from }: Forwarding,
   request: UpstreamRequest,
 ): ExchangeOptions {
   const { answerBytesMax, streamSecondsMax } = parts.limits
   const { account } = permit.call.caller
-  const repeatable = isRepeatable(permit)
+  const repeatable = from !== undefined || isRepeatable(permit)
   const room = reply.hold
   // Its server answers when the task has come to its end (MCP 2025-11-25 tasks, result retrieval).
   const isWaiting = permit.call.message.method === 'tasks/result'
   const waits = isWaiting ? { timeoutMilliseconds: streamSecondsMax * 1000 } : {}
   const asked = { upstream, account, request, answerBytesMax, streamSecondsMax, room, repeatable }
   return { ...asked, ...waits }
-}
-
-/** The server itself says that its tool changes nothing, or nothing more the second time (MCP 2026-07-28 tools, annotations). */
-function isRepeatable({ call, definition }: Permit): boolean {
-  const { method } = call.message
-  if (call.target.kind !== 'tool' || method === 'tasks/get' || method === 'tasks/result')
-    return true
-  if (call.taskId !== undefined) return false
-  const { readOnlyHint, idempotentHint } = (definition?.annotations ?? {}) as ToolHints
-  return readOnlyHint === true || idempotentHint === true
-}
-
-interface ToolHints {
-  readonly readOnlyHint?: unknown
-  readonly idempotentHint?: unknown
 }
 
 function beginStream({ reply, message }: Forwarding, head: AnswerHead): void {
@@ -304,7 +318,7 @@ function answer(
 ): Soon<Refused | undefined> {
   const { permit, parts, message, session, crossing, again } = forwarding
   if (head !== undefined && isSessionLost(session, head)) return sessionOver
-  if (head === undefined || head.form !== 'json') {
+  if (forwarding.from !== undefined || head === undefined || head.form !== 'json') {
     return fault({ failed: 'bad answer', detail: 'answer has no body' })
   }
   const verdict = judgeAnswer(crossing?.asked ?? askedForPages(permit, message), body)

@@ -1,4 +1,11 @@
-import { createEventParser, formatEvent, keepAlive, type Position } from '../../mcp/events.ts'
+import {
+  createEventParser,
+  emptyEvent,
+  formatEvent,
+  formatPlace,
+  keepAlive,
+  type Position,
+} from '../../mcp/events.ts'
 import { endReply } from '../door/reply.ts'
 import { permitAsk } from '../permit/asks.ts'
 import type { Permit } from '../permit/authorize.ts'
@@ -19,6 +26,7 @@ import { askForPages } from './pages-across.ts'
 import { passAnswer } from './pass-answer.ts'
 import { askedForPages, passPages } from './pass-pages.ts'
 import { passTask } from './pass-task.ts'
+import { placesOf } from './places.ts'
 import { createTaskTeller } from './task-told.ts'
 
 export interface EventPasser {
@@ -61,8 +69,6 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     options.cancel()
   })
 
-  /** Of what was last read: more than one comment would tell no more. */
-  let isAlive = false
   let isAnswered = false
 
   function refuse({ refusal }: Refused): void {
@@ -77,13 +83,13 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     isAnswered = true
     options.answered()
   }
-  const events = createEventParser((data) => {
+  const writer = createWriter(options)
+  const events = createEventParser((data, at) => {
     options.passed()
     // What comes after the answer answers nothing.
     if (isAnswered || response.writableEnded) return
     if (data === undefined) {
-      if (!isAlive) response.write(keepAlive)
-      isAlive = true
+      writer.alive(at)
       return
     }
     const verdict = judgeAnswer(asked, data)
@@ -102,11 +108,11 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
     } else if (isAnswer(verdict)) {
       answered()
       options.told(whenThere(answerOf(options, data, verdict), end))
-    } else response.write(formatEvent(data))
+    } else writer.write(formatEvent(data), at)
   })
   return {
     push(chunk) {
-      isAlive = false
+      writer.begin()
       events.push(chunk)
     },
     cut: () => (isAnswered || response.writableEnded ? undefined : events.cut()),
@@ -118,6 +124,37 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
       if (!isAnswered && !response.writableEnded) refuse(cutOff(options, failure))
     },
     over: () => asking.end(),
+  }
+}
+
+/** Writes to the caller what comes before the answer; what has an id is a place to come back to. */
+function createWriter(options: EventPasserOptions): {
+  /** More is read. */
+  begin(): void
+  write(event: Buffer, at: Position | undefined): void
+  /** The upstream has nothing to say yet, and is there. */
+  alive(at: Position | undefined): void
+} {
+  const { response } = options.reply
+  const placeOf = placesOf(options)
+  /** Of what was last read: more than one comment would tell no more. */
+  let isAlive = false
+
+  function write(event: Buffer, at: Position | undefined): void {
+    const id = at && placeOf?.(at)
+    if (at !== undefined && id !== undefined) response.write(formatPlace(id, at))
+    response.write(event)
+  }
+  return {
+    begin() {
+      isAlive = false
+    },
+    write,
+    alive(at) {
+      if (at !== undefined && placeOf !== undefined) write(emptyEvent, at)
+      else if (!isAlive) response.write(keepAlive)
+      isAlive = true
+    },
   }
 }
 

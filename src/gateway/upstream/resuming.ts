@@ -47,7 +47,7 @@ function isInSession({ headers }: UpstreamRequest): boolean {
 }
 
 /** The rest of what was asked, in the same session. */
-function restOf(
+export function restOf(
   { headers }: Pick<UpstreamRequest, 'headers'>,
   { lastEventId }: Pick<Position, 'lastEventId'>,
 ): UpstreamRequest {

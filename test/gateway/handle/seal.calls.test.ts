@@ -8,7 +8,13 @@ import {
   type HandleKeySource,
 } from '../../../src/gateway/handle/keys.ts'
 import { openClient, whyOf, type Reply, type TestClient } from '../world/client.ts'
-import { handleAnswers, handleRows, type HandleRefusal, type HandleRow } from '../world/handles.ts'
+import {
+  handleAnswers,
+  handleRows,
+  restOfCall,
+  type HandleRefusal,
+  type HandleRow,
+} from '../world/handles.ts'
 import { oldAnswers, openHandleRows } from '../world/open-handles.ts'
 import type { Wanted } from '../world/identities.ts'
 import { openWorld, type World, type WorldOptions } from '../world/world.ts'
@@ -43,7 +49,8 @@ before(async () => {
   const answers = { files: handleAnswers, web: handleAnswers, old: oldAnswers() }
   const upstreams: WorldOptions['upstreams'] = (configs) =>
     configs.map((each) => (each.server === 'old' ? { ...each, eras: ['legacy'] } : each))
-  world = opened.use(await openWorld({ handleKeys, grants, answers, upstreams }))
+  const streams = { files: restOfCall }
+  world = opened.use(await openWorld({ handleKeys, grants, answers, upstreams, streams }))
 })
 
 after(() => opened.disposeAsync())

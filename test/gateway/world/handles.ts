@@ -9,7 +9,7 @@ import {
 } from './client.ts'
 import { subscriptionId } from './listening.ts'
 import { openSession, openStream, response, type OpenStream } from './session.ts'
-import { answerBoth, sendJson, type Answer, type JsonMessage } from './upstream.ts'
+import { answerBoth, sendJson, type Answer, type JsonMessage, type Stream } from './upstream.ts'
 import type { World } from './world.ts'
 
 /** Why a handle is not taken. */
@@ -45,7 +45,7 @@ const cursorUnknown = { status: 200, why: 'cursor is not known' }
 
 const nobodyAsked = { code: 0, message: 'nobody is told' }
 
-export type HeldKind = Exclude<HandleKind, 'approval'> | 'legacy task'
+export type HeldKind = Exclude<HandleKind, 'approval' | 'place'> | 'legacy task'
 
 /** A server that gives one of each is `files`, and `web` is another. */
 export function handleRows({
@@ -220,7 +220,7 @@ export const handleAnswers: Answer = (message, response, request) => {
   }
   if (message.method === 'tools/call' && !isModern) {
     response.writeHead(200, { 'content-type': 'text/event-stream' })
-    response.write(`data: ${elicitationOf('theirs')}\n\n`)
+    response.write(`id: their-place\ndata:\n\ndata: ${elicitationOf('theirs')}\n\n`)
     return
   }
   if (message.method === 'subscriptions/listen') {
@@ -260,4 +260,11 @@ export const handleAnswers: Answer = (message, response, request) => {
   response.end(
     `{"jsonrpc":"2.0","id":${JSON.stringify(message.id)},"result":{"resultType":"complete","tools":${tools}${next}}}`,
   )
+}
+
+/** The rest of the stream of such a call. */
+export const restOfCall: Stream = (response, { headers }) => {
+  const isKnown = headers['last-event-id'] === 'their-place'
+  response.writeHead(isKnown ? 200 : 405, { 'content-type': 'text/event-stream' })
+  response.end('data: {"jsonrpc":"2.0","id":1,"result":{"content":["the rest"]}}\n\n')
 }

@@ -15,6 +15,7 @@ const gone = {
   why: 'the call that asked is not open any more: call again without requestState',
 }
 const stateUnknown = { status: 400, why: 'params.requestState is none of this call' }
+const placeUnknown = { status: 400, why: 'last-event-id is of no stream of this session' }
 const nobodyTold = { code: 0, message: 'nobody is told' }
 const toldToNobody = { status: 202, why: nobodyTold.message }
 const notServed: HandleRefusal = {
@@ -22,7 +23,8 @@ const notServed: HandleRefusal = {
   why: `params._meta["${subscriptionId}"] is not served`,
 }
 
-export type OpenKind = 'state of an open call' | 'progress token' | 'subscription'
+export type OpenKind =
+  'state of an open call' | 'progress token' | 'subscription' | 'place in a stream'
 
 /** `old` is a server of the legacy era alone. */
 export function openHandleRows({
@@ -108,6 +110,38 @@ export function openHandleRows({
       again: 'works',
       // Who has given it is known where the request was carried.
       atReplica: toldToNobody,
+    },
+    'place in a stream': {
+      async take(agent) {
+        askedIn = await openSession(agent, '/mcp/files')
+        const call = legacy('tools/call', { name: 'echo', arguments: {} }, { session: askedIn })
+        const stream = keep(await openStream(await again(), { path: '/mcp/files', ...call }))
+        await stream.message(1)
+        return /^id: (.*)$/m.exec(stream.octets())?.[1] ?? ''
+      },
+      async use(agent, place, where) {
+        const path = where === 'elsewhere' ? '/mcp/web' : '/mcp/files'
+        const ask = async (session: string): Promise<Reply> => {
+          const headers = { accept: 'text/event-stream', 'mcp-session-id': session }
+          return whole(
+            await agent.send({
+              method: 'GET',
+              path,
+              headers: { ...headers, 'last-event-id': place },
+            }),
+          )
+        }
+        const first = await ask(askedIn)
+        const isItsOwn = first.status === 200 || whyOf(first) === 'certificate is revoked'
+        // Whoever cannot show the session in which it was given has one of its own.
+        return isItsOwn ? first : ask(await openSession(agent, path))
+      },
+      worked: ({ json }) => JSON.stringify(json.result?.['content']) === '["the rest"]',
+      unknown: placeUnknown,
+      foreign: placeUnknown,
+      elsewhere: placeUnknown,
+      // Whoever was cut off twice asks twice.
+      again: 'works',
     },
     subscription: {
       async take() {
