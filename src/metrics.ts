@@ -70,6 +70,7 @@ export type MetricName =
   | 'countersign_policy_shadow_decisions_total'
   | 'countersign_policy_shadow_dropped_total'
   | 'countersign_decision_log_lost_total'
+  | 'countersign_decision_log_dropped_total'
   | 'countersign_decision_log_waiting_octets'
   | 'countersign_decision_log_uploads_total'
   | 'countersign_decision_log_uploaded_events_total'
@@ -230,6 +231,7 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     [],
   ],
   countersign_decision_log_lost_total: ['counter', 'decisions that the log does not hold', []],
+  countersign_decision_log_dropped_total: ['counter', 'decisions that rules have dropped', []],
   countersign_decision_log_waiting_octets: ['gauge', 'octets of events not yet written', []],
   countersign_decision_log_uploads_total: ['counter', 'chunks sent to the receiver', ['outcome']],
   countersign_decision_log_uploaded_events_total: ['counter', 'events the receiver has taken', []],

@@ -637,6 +637,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a decision that the log could not take is refused, or counted in a metric and told by number in the log',
     source: 'CWE-778, insufficient logging; OPA drops events of a full buffer',
   },
+  'policy.drops-are-told': {
+    claim:
+      'no rule drops a decision from the log unless the operator lets rules do so, and then the log tells how many each revision has dropped',
+    source: 'OPA decision logs, drop; CWE-778, insufficient logging',
+  },
   'policy.upload-loses-nothing': {
     claim:
       'an event that the decision log holds is sent until its receiver has taken it, whole: a crash, a receiver that is down and a log that is full lose none',

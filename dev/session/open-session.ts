@@ -245,6 +245,7 @@ function gatewayConfig(options: {
       fileBytesMax: 268_435_456,
       files: 2,
       whenFull: 'block',
+      drops: 'forbid',
       lists: 'digest',
     },
     workers: 1,

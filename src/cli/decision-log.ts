@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { DecisionLog, WhenFull } from '../policy/decision-log.ts'
+import type { DecisionLog, Drops, WhenFull } from '../policy/decision-log.ts'
 import type { Condition } from '../readiness.ts'
 import { pathIn } from './configuration.ts'
 
@@ -12,6 +12,8 @@ export interface DecisionLogConfig {
   readonly files: number
   /** Whether nothing is decided while decisions cannot be recorded, or what is lost is counted. */
   readonly whenFull: WhenFull
+  /** Whether the rules of the policy may leave decisions out. */
+  readonly drops: Drops
 }
 
 /** The fields of it, with what holds without them. */
@@ -25,6 +27,7 @@ export function decisionLogFields(
     fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
     files: z.int().min(2).max(100).default(8),
     whenFull: z.enum(['block', 'shed-and-count']).default(whenFull),
+    drops: z.enum(['forbid', 'by-policy']).default('forbid'),
   }
 }
 

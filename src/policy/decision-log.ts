@@ -6,11 +6,12 @@ import type { Metrics } from '../metrics.ts'
 import { sizeOf } from './asked.ts'
 import type { Evaluated } from './authorizer.ts'
 import type { PolicyEngine, PolicyName } from './engine.ts'
-import { formatEvent, formatLost, formatMinimalEvent, formatNote } from './event.ts'
+import { formatDropped, formatEvent, formatLost, formatMinimalEvent, formatNote } from './event.ts'
 import type { ListDetail, TakenEvent } from './event.ts'
 import { createSharedMembers } from './shared-members.ts'
 import { openEventFile } from './event-file.ts'
 import type { EventFile } from './event-file.ts'
+import { createDropped } from './dropped.ts'
 import { createRoom } from './room.ts'
 import type { Room } from './room.ts'
 import type { moveAside, Rotation } from './rotate.ts'
@@ -27,6 +28,9 @@ export interface DecisionEvent {
 
 /** What happens to decisions that cannot be recorded: they are not taken, or they are, and counted as lost. */
 export type WhenFull = 'block' | 'shed-and-count'
+
+/** Whether the policy's `system.log.drop` is asked what need not be kept. */
+export type Drops = 'forbid' | 'by-policy'
 
 /** Keeps every decision: OPA's event format, one JSON object a line, masked by the policy's own rules. */
 export interface DecisionLog extends AsyncDisposable {
@@ -88,6 +92,8 @@ interface LogOptions {
   readonly whenFull?: WhenFull
   /** Default `digest`. */
   readonly lists?: ListDetail
+  /** Whether rules of the policy may leave events out. Default `forbid`. */
+  readonly drops?: Drops
   /** The most octets that may wait in memory, about. */
   readonly bufferOctetsMax?: number
   readonly waitMilliseconds?: number
@@ -123,7 +129,8 @@ class GatheringLog implements DecisionLogFile {
   readonly #file: EventFile
   readonly #options: LogOptions
   readonly #octetsMax: number
-  readonly #format: { readonly engine: PolicyEngine; readonly lists: ListDetail }
+  readonly #format: Parameters<typeof formatEvent>[1]
+  readonly #dropped = createDropped()
   readonly #sheds: boolean
   readonly #delay: (milliseconds: number) => Promise<unknown>
   readonly #room: Room
@@ -144,7 +151,8 @@ class GatheringLog implements DecisionLogFile {
     this.#file = file
     this.#options = options
     this.#octetsMax = options.bufferOctetsMax ?? bufferOctetsDefault
-    this.#format = { engine: options.engine, lists: options.lists ?? 'digest' }
+    const { engine, lists = 'digest', drops = 'forbid' } = options
+    this.#format = { engine, lists, mayDrop: drops === 'by-policy' }
     this.#sheds = options.whenFull === 'shed-and-count'
     this.#delay = options.delay ?? unhurried
     this.#shared = createSharedMembers(options.labels)
@@ -202,9 +210,7 @@ class GatheringLog implements DecisionLogFile {
 
   note(path: string, members: object): void {
     if (this.#closed || !this.#hasRoom) return
-    this.#number += 1
-    const event = { decisionId: randomUUID(), at: this.#options.now(), number: this.#number }
-    this.#file.append(formatNote(path, members, { ...event, constant: this.#members() }))
+    this.#file.append(formatNote(path, members, this.#newNote()))
   }
 
   flush(): Promise<void> {
@@ -228,6 +234,12 @@ class GatheringLog implements DecisionLogFile {
     return this.#shared(policy)
   }
 
+  #newNote(): Parameters<typeof formatNote>[2] {
+    this.#number += 1
+    const constant = this.#members()
+    return { decisionId: randomUUID(), at: this.#options.now(), number: this.#number, constant }
+  }
+
   #turnSoon(): void {
     if (this.#soon) return
     this.#soon = true
@@ -242,9 +254,10 @@ class GatheringLog implements DecisionLogFile {
     this.#later = true
     void this.#delay(tellMilliseconds).then(() => {
       this.#later = false
-      if (this.#closed || this.#lost === undefined) return
+      if (this.#closed) return
       this.#tellLost()
-      if (this.#lost !== undefined) this.#tellLater()
+      this.#tellDropped()
+      if (this.#lost !== undefined || !this.#dropped.isEmpty) this.#tellLater()
     })
   }
 
@@ -292,19 +305,22 @@ class GatheringLog implements DecisionLogFile {
     this.#pendingOctets = 0
     for (const { event } of pending) this.#write(event)
     this.#tellLost()
+    this.#tellDropped()
   }
 
   /** Whatever breaks here breaks nobody's call: the event is lost, which is counted and told. */
   #write(event: TakenEvent): void {
     try {
-      if (this.#file.append(this.#lineOf(event))) return
+      const line = this.#lineOf(event)
+      if (line === undefined) return this.#drop(event)
+      if (this.#file.append(line)) return
     } catch (error) {
       this.#options.log.error({ error, decision: event.decisionId }, 'event cannot be written')
     }
     this.#lose(event.decisionId)
   }
 
-  #lineOf(event: TakenEvent): string {
+  #lineOf(event: TakenEvent): string | undefined {
     try {
       return formatEvent(event, this.#format)
     } catch (failure) {
@@ -314,6 +330,18 @@ class GatheringLog implements DecisionLogFile {
       this.#options.log.error({ decision, code }, 'decision log keeps a minimal event')
       return formatMinimalEvent(event, code)
     }
+  }
+
+  /** How many there were is told, as what is lost is: a log that says nothing of it would look whole. */
+  #drop({ at }: TakenEvent): void {
+    this.#options.metrics.count('countersign_decision_log_dropped_total')
+    this.#dropped.add(this.#options.engine.revision, at)
+    this.#tellLater()
+  }
+
+  #tellDropped(): void {
+    if (!this.#hasRoom) return
+    this.#dropped.tell((members) => this.#file.append(formatDropped(members, this.#newNote())))
   }
 
   /** Counts what the log does not hold. It is said once, and how many there were when there is room to write that down. */
@@ -332,14 +360,7 @@ class GatheringLog implements DecisionLogFile {
   #tellLost(): void {
     if (this.#lost === undefined || !this.#hasRoom) return
     const lost = this.#lost
-    this.#number += 1
-    const line = formatLost(lost, {
-      decisionId: randomUUID(),
-      at: this.#options.now(),
-      number: this.#number,
-      constant: this.#members(),
-    })
-    if (!this.#file.append(line)) return
+    if (!this.#file.append(formatLost(lost, this.#newNote()))) return
     this.#lost = undefined
     this.#options.log.warn({ events: lost.events }, 'decision log has room again')
   }

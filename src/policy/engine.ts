@@ -41,6 +41,9 @@ export const entrypoints = {
   mask: 'countersign/log/mask',
 } as const
 
+/** What a bundle may answer, as OPA names it: whether an event is left out of the decision log. */
+export const dropEntrypoint = 'system/log/drop'
+
 /** What runs the rules: OPA's plan of them as a program of our own, or the module that OPA makes of them. */
 export type EngineName = 'plan' | 'wasm'
 

@@ -1,13 +1,16 @@
 import { hash } from 'node:crypto'
+import { CountersignError } from '../errors.ts'
 import { digestsOf, outlineOf, resourcesText, textOf } from './asked.ts'
 import type { Asked, AskedList, ToldList } from './asked.ts'
 import type { Evaluated } from './authorizer.ts'
+import type { DroppedMembers } from './dropped.ts'
 import { documentOf, outlineDocument } from './document.ts'
 import type { DocumentOf } from './document.ts'
-import { entrypoints } from './engine.ts'
+import { dropEntrypoint, entrypoints } from './engine.ts'
 import type { PolicyEngine } from './engine.ts'
 import { parseExactly } from './exact-json.ts'
 import { boundedText } from './input.ts'
+import type { InputText } from './input.ts'
 import { applyMask, parseMask } from './mask.ts'
 import type { MaskChange } from './mask.ts'
 import type { Plain, Value } from './plan/values.ts'
@@ -34,14 +37,21 @@ export interface TakenEvent {
 /** The input of a call may be six mebibytes, and the event has more than the input. */
 const maskOctetsMax = 8 * 1024 * 1024
 
-/** The line of an event, without its end: OPA's format, masked by the policy's own rule. Throws what the mask throws. */
+/**
+ * The line of an event, without its end: OPA's format, masked by the policy's own rule; undefined where rules that may drop it do. Throws
+ * what these rules throw.
+ */
 export function formatEvent(
   event: TakenEvent,
-  { engine, lists }: { readonly engine: PolicyEngine; readonly lists: ListDetail },
-): string {
+  how: { readonly engine: PolicyEngine; readonly lists: ListDetail; readonly mayDrop: boolean },
+): string | undefined {
+  const { engine, lists, mayDrop } = how
   const { error } = event.evaluated
   const common = commonMembers(event)
-  const masked = maskedMembers(event, common, shownOf(event.evaluated, lists), engine)
+  const shown = shownOf(event.evaluated, lists)
+  const whole = wholeEvent(event, common, shown)
+  if (mayDrop && isDropped(whole, engine)) return undefined
+  const masked = maskedMembers(whole, shown, engine)
   const told = error === undefined ? '' : `,"error":${JSON.stringify({ message: error })}`
   return oneLine(`{${common},${masked}${told},${trailer(event)}}`)
 }
@@ -66,6 +76,12 @@ export function formatLost(
   const from = formatTimestamp(lost.from)
   const until = formatTimestamp(lost.until)
   return formatNote('countersign/log/lost', { lost: { events, from, until } }, event)
+}
+
+/** The event that stands for those that rules have dropped. */
+export function formatDropped({ from, until, ...whose }: DroppedMembers, event: NoteOf): string {
+  const dropped = { ...whose, from: formatTimestamp(from), until: formatTimestamp(until) }
+  return formatNote('countersign/log/dropped', { dropped }, event)
 }
 
 type NoteOf = Pick<TakenEvent, 'decisionId' | 'number' | 'constant' | 'at'>
@@ -176,18 +192,33 @@ function nameOf(resource: string): string {
   return `${properties.server}:${id}`
 }
 
-/** The mask is asked about the very text that policy was asked about. */
-function maskedMembers(
-  taken: TakenEvent,
-  common: string,
-  shown: Shown,
-  engine: PolicyEngine,
-): string {
-  const { input, result, around, digests } = shown
+/** An event as rules are asked about it. */
+interface WholeEvent {
+  readonly text: InputText
+  readonly document: DocumentOf
+}
+
+/** Rules are asked about the very text that policy was asked about. */
+function wholeEvent(taken: TakenEvent, common: string, shown: Shown): WholeEvent {
+  const { input, result, digests } = shown
   const told = JSON.stringify(digests)
   const event = `{${common},"input":${input},"result":${result},"digests":${told}}`
-  const text = boundedText(event, maskOctetsMax)
-  const changes = parseMask(engine.evaluate(entrypoints.mask, text, maskDocument(taken, shown)))
+  return { text: boundedText(event, maskOctetsMax), document: maskDocument(taken, shown) }
+}
+
+/** As OPA: exactly true drops an event. Where rules say anything else, or nothing, it is kept. */
+function isDropped({ text, document }: WholeEvent, engine: PolicyEngine): boolean {
+  try {
+    return engine.evaluate(dropEntrypoint, text, document) === true
+  } catch (error) {
+    if (error instanceof CountersignError && error.code === 'policy/undefined') return false
+    throw error
+  }
+}
+
+function maskedMembers({ text, document }: WholeEvent, shown: Shown, engine: PolicyEngine): string {
+  const { input, result, around } = shown
+  const changes = parseMask(engine.evaluate(entrypoints.mask, text, document))
   const [first] = changes
   if (first === undefined) return joinMembers(shown, { input, result, masked: [], erased: [] })
   if (around !== undefined && changes.length === 1 && isReplaced(first, around.path)) {

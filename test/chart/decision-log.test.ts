@@ -52,6 +52,7 @@ test('a receiver of decisions is asked with what its Secret has', async () => {
     fileBytesMax: 67_108_864,
     files: 8,
     whenFull: 'block',
+    drops: 'forbid',
     lists: 'digest',
     upload: {
       url,

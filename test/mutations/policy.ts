@@ -246,7 +246,7 @@ export const policyMutations: readonly Mutation[] = [
     claim: 'policy.log-never-silent',
     without: 'the event that tells of lost ones',
     file: decisionLog,
-    edits: [['if (!this.#file.append(line)) return\n', '']],
+    edits: [['if (!this.#file.append(formatLost(lost, this.#newNote()))) return\n', '']],
   },
   {
     claim: 'policy.log-follows-its-path',

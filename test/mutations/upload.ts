@@ -1,4 +1,4 @@
-/** The defences of decisions that are sent to a receiver. */
+/** The defences of decisions that are sent to a receiver, or dropped before. */
 import type { Mutation } from './mutation.ts'
 
 const spool = 'src/policy/upload/spool.ts'
@@ -6,12 +6,14 @@ const post = 'src/policy/upload/post.ts'
 const uploader = 'src/policy/upload/uploader.ts'
 
 const spooled = ['test/policy/upload/spool.test.ts']
+const dropped = ['test/policy/dropped.test.ts']
 const uploaded = ['test/policy/upload/uploader.test.ts']
 const posted = ['test/policy/upload/post.test.ts']
 const verified = ['test/policy/upload/post.tls.test.ts']
 const configured = ['test/cli/gateway/upload-configuration.test.ts']
 
 const lost = 'policy.upload-loses-nothing'
+const drops = 'policy.drops-are-told'
 const credentials = 'policy.upload-credentials-stay'
 
 export const uploadMutations: readonly Mutation[] = [
@@ -86,6 +88,30 @@ export const uploadMutations: readonly Mutation[] = [
     edits: [['await this.#attempt(AbortSignal.timeout(endMilliseconds))', 'void endMilliseconds']],
     tests: uploaded,
     named: 'at the end',
+  },
+  {
+    claim: drops,
+    without: 'the word of the operator that rules may drop',
+    file: 'src/policy/event.ts',
+    edits: [['if (mayDrop && isDropped', 'if (isDropped']],
+    tests: dropped,
+    named: 'forbidden where nobody',
+  },
+  {
+    claim: drops,
+    without: 'the demand for exactly true',
+    file: 'src/policy/event.ts',
+    edits: [['text, document) === true', 'text, document) !== false']],
+    tests: dropped,
+    named: 'a text',
+  },
+  {
+    claim: drops,
+    without: 'the event that tells of dropped ones',
+    file: 'src/policy/decision-log.ts',
+    edits: [['this.#dropped.add(this.#options.engine.revision, at)', 'void at']],
+    tests: dropped,
+    named: 'tells how many there were',
   },
   {
     claim: credentials,

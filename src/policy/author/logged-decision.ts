@@ -61,11 +61,11 @@ export function parseLoggedDecision(event: unknown): LoggedDecision | NotAsked |
   }
 }
 
-/** How many events were lost where this one stands: 0 where it stands for itself. */
+/** How many events were lost, or dropped by rules, where this one stands: 0 where it stands for itself. */
 export function lostAt(event: unknown): number {
-  const { path, lost } = recordOf(event)
-  if (path !== 'countersign/log/lost') return 0
-  const { events } = recordOf(lost)
+  const { path, lost, dropped } = recordOf(event)
+  if (path !== 'countersign/log/lost' && path !== 'countersign/log/dropped') return 0
+  const { events } = recordOf(lost ?? dropped)
   return typeof events === 'number' && events > 1 ? events : 1
 }
 

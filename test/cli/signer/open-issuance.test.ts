@@ -56,7 +56,13 @@ test('decisions and what a candidate says of them are in one log, from which pol
   const file = join(folder, 'decisions.jsonl')
   const engine = await loadPolicyBundle()
   const { shadow, asked } = denyingShadow()
-  const decisionLog = { file, fileBytesMax: 16_777_216, files: 2, whenFull: 'block' } as const
+  const decisionLog = {
+    file,
+    fileBytesMax: 16_777_216,
+    files: 2,
+    whenFull: 'block',
+    drops: 'forbid',
+  } as const
   {
     await using issuance = await openIssuance(
       { ...named, decisionLog },
@@ -100,6 +106,7 @@ test('a log that cannot be opened is an error at once', async () => {
     fileBytesMax: 16_777_216,
     files: 2,
     whenFull: 'block',
+    drops: 'forbid',
   } as const
   const policy = policyOf(await loadPolicyBundle())
   await assert.rejects(openIssuance({ ...named, decisionLog }, { ...parts, policy }), {
