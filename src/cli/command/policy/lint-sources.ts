@@ -1,11 +1,14 @@
 import { stat } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { basename, dirname, join, relative, sep } from 'node:path'
+import { isNode, LineCounter, parseDocument } from 'yaml'
 import { CountersignError, quoted } from '../../../errors.ts'
+import { lintGrants } from '../../../policy/author/lint/grants.ts'
 import { lintPolicy } from '../../../policy/author/lint/lint.ts'
 import type { LintedFile } from '../../../policy/author/lint/lint.ts'
 import type { RegoModule } from '../../../policy/author/lint/rego-module.ts'
 import type { Warning } from '../../../policy/author/lint/warning.ts'
 import { bundleOctetsMax } from '../../../policy/bundle-content.ts'
+import { formatJsonPointer } from '../../../policy/json-pointer.ts'
 import { checkTypes } from './build-plan.ts'
 import type { Opa } from './opa.ts'
 import { readSources } from './rego-sources.ts'
@@ -36,7 +39,53 @@ export async function lintSources(opa: Opa, place: string): Promise<readonly War
     files.push({ file: name, module: await parse(opa, name) })
   }
   const schemas = await readSchemas(sources)
-  return lintPolicy(files, (name) => schemas.get(name))
+  const ofRules = lintPolicy(files, (name) => schemas.get(name))
+  return [...ofRules, ...(await lintData(sources, schemas))]
+}
+
+/** Grants, in whichever of the documents they stand. */
+async function lintData(
+  { places, files }: Sources,
+  schemas: ReadonlyMap<string, unknown>,
+): Promise<readonly Warning[]> {
+  const warnings: Warning[] = []
+  let left = bundleOctetsMax
+  for (const place of places) {
+    for (const file of files.filter((each) => basename(each) === 'data.json')) {
+      const octets = await readSource(file, left)
+      left -= octets.length
+      const text = octets.toString('utf8')
+      const folders = relative(place, dirname(file))
+        .split(sep)
+        .filter((name) => name !== '')
+      const data = folders.reduceRight<unknown>(
+        (of, name) => ({ [name]: of }),
+        parseJson(file, text),
+      )
+      const findings = lintGrants(data, schemas)
+      const rowOf = findings.length > 0 ? createRows(text) : () => 1
+      for (const { path, ...finding } of findings) {
+        const row = rowOf(path.slice(folders.length))
+        warnings.push({ ...finding, file, row, rule: formatJsonPointer(path) })
+      }
+    }
+  }
+  return warnings
+}
+
+/** The reader that knows rows takes long for large documents, of which the pointer has to do. */
+const placedCharactersMax = 1_000_000
+
+/** Tells where members of a document stand: JSON is YAML, whose reader knows rows. */
+function createRows(text: string): (path: readonly string[]) => number {
+  if (text.length > placedCharactersMax) return () => 1
+  const lineCounter = new LineCounter()
+  const document = parseDocument(text, { lineCounter, schema: 'json' })
+  return (path) => {
+    const node = document.getIn(path, true)
+    const offset = isNode(node) ? node.range?.[0] : undefined
+    return offset === undefined ? 1 : lineCounter.linePos(offset).line
+  }
 }
 
 async function parse(opa: Opa, file: string): Promise<RegoModule> {
@@ -60,17 +109,17 @@ async function readSchemas({ places, files }: Sources): Promise<ReadonlyMap<stri
       if (name.startsWith('..') || !name.endsWith('.json')) continue
       const octets = await readSource(file, left)
       left -= octets.length
-      schemas.set(name.slice(0, -'.json'.length), parseSchema(file, octets.toString('utf8')))
+      schemas.set(name.slice(0, -'.json'.length), parseJson(file, octets.toString('utf8')))
     }
   }
   return schemas
 }
 
-function parseSchema(file: string, text: string): unknown {
+function parseJson(file: string, text: string): unknown {
   try {
     return JSON.parse(text) as unknown
   } catch (cause) {
-    const message = `schema is no JSON, got=${quoted(file, 200)}`
+    const message = `file is no JSON, got=${quoted(file, 200)}`
     throw new CountersignError('policy/source', message, { cause })
   }
 }

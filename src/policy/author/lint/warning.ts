@@ -1,6 +1,12 @@
 /** What is wrong with an expression, though it compiles. */
 export interface Finding {
-  readonly code: 'absent-argument' | 'every-of-none' | 'never-holds' | 'unknown-value'
+  readonly code:
+    | 'absent-argument'
+    | 'every-of-none'
+    | 'never-holds'
+    | 'unknown-argument'
+    | 'unknown-tool'
+    | 'unknown-value'
   readonly row: number
   readonly message: string
   /** The form that fails closed. */
@@ -9,5 +15,6 @@ export interface Finding {
 
 export interface Warning extends Finding {
   readonly file: string
+  /** Its name, or the JSON pointer to what a document of data has there. */
   readonly rule: string
 }

@@ -90,11 +90,23 @@ test('a folder with what was built of sources is a bundle', async () => {
   assert.match(err, /\(policy\/bundle\)/)
 })
 
+test('grants that no call meets are told by file and row, too', async () => {
+  const tools = { get_weather: { arguments: { unit: ['kelvin'] } } }
+  const servers = { acme: { weather: { tools } } }
+  await mkdir(join(sources, 'grants'), { recursive: true })
+  const file = join(sources, 'grants', 'data.json')
+  await writeFile(file, JSON.stringify({ tenants: servers, subjects: {} }, null, 2))
+  const { out } = await check()
+  await rm(file)
+  const pointer = '/grants/tenants/acme/weather/tools/get_weather/arguments/unit'
+  assert.ok(out.includes(`${file}:8: ${pointer} unit of get_weather is never "kelvin"`), out)
+})
+
 test('a schema that is no JSON is an error with its file', async () => {
   const file = join(sources, 'schemas', 'broken.json')
   await writeFile(file, '{')
   const { code, err } = await check()
   await rm(file)
   assert.notEqual(code, 0)
-  assert.match(err, /schema is no JSON, got=".*broken\.json"/)
+  assert.match(err, /file is no JSON, got=".*broken\.json"/)
 })
