@@ -1,6 +1,6 @@
 /**
  * How long a certificate takes that a pod asks for by itself, beside one that its kubelet asks for, on a real API server: request created
- * to certificate there, and an agent's whole way to files that are verified and written. All take turns in one run. Then many agents
+ * to certificate there, and an agent's whole way to files that are verified and written; and an IssuedCertificate, from its creation to Finished. All take turns in one run. Then many agents
  * that renew within a time. Needs what `npm run test:cluster` needs.
  *
  *     npm run bench csr -- [--each=100] [--agents=1000] [--seconds=60] [--json]
@@ -11,6 +11,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { stringify } from 'yaml'
+import { issuedSchema } from '../src/cli/issued/issued-configuration.ts'
+import { runIssued } from '../src/cli/issued/run-issued.ts'
+import { parseConfiguration } from '../src/cli/configuration.ts'
 import { parseTrustDomain } from '../src/identity/trust-domain.ts'
 import { createApiClient, type ApiClient, type ApiRequest } from '../src/kubernetes/api-client.ts'
 import { createCertificateSigningRequest } from '../src/kubernetes/certificate-signing-request.ts'
@@ -26,7 +30,15 @@ import { readAnchors } from '../src/renewal/published-anchors.ts'
 import { verifyCredential } from '../src/renewal/verify-credential.ts'
 import { startRealCluster } from '../test/support/real-cluster.ts'
 import { quantile, report, rounded } from './rig/report.ts'
-import { setStage, signerName, type BenchPod, type Stage } from './csr/stage.ts'
+import {
+  account,
+  namespace,
+  serveIssuedCertificates,
+  setStage,
+  signerName,
+  type BenchPod,
+  type Stage,
+} from './csr/stage.ts'
 import { startOurs, trustDomain as trustDomainName } from './storm/contestants.ts'
 
 const { values } = parseArgs({
@@ -50,12 +62,18 @@ async function main(): Promise<void> {
   try {
     await using cluster = await startRealCluster({})
     const stage = await setStage(cluster, folder)
-    const more = { certificateSigningRequests: { approve: true } }
+    await serveIssuedCertificates(stage.admin)
+    const issuedCertificates = { namespace, serviceAccount: account }
+    const more = { certificateSigningRequests: { approve: true, issuedCertificates } }
     const signer = await startOurs(cluster, folder, more)
+    const kubeconfig = await stage.kubeconfigOf(await stage.makePod('agent-of-others'))
+    const config = stringify({ trustDomain, signerName, kubeconfig, admin: { port: 0 } })
+    const keeper = await runIssued(parseConfiguration(config, issuedSchema, 'issued'), silentLog)
     try {
       await measure(stage, folder)
       await measureRenewals(stage, folder)
     } finally {
+      await keeper[Symbol.asyncDispose]()
       await signer.close()
     }
   } finally {
@@ -86,6 +104,12 @@ const ways: Readonly<Record<string, Way>> = {
     const path = `/apis/certificates.k8s.io/v1/certificatesigningrequests/${name}`
     await until(async () => (await stage.admin({ path })).body.status.certificate !== undefined)
     client.close()
+    return performance.now() - at
+  },
+  'IssuedCertificate to Finished': async (stage, pod) => {
+    const at = performance.now()
+    const path = await stage.askForSecret(pod.name, trustDomainName)
+    await until(async () => (await stage.admin({ path })).body.status?.state === 'Finished')
     return performance.now() - at
   },
   'agent started to files written': async (stage, pod, folder) => {

@@ -7,10 +7,13 @@ import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.
 import type { Cluster } from '../../dev/cluster.ts'
 import { createPlainClient, type PlainClient } from '../../test/support/plain-client.ts'
 import { signerNames } from '../storm/contestants.ts'
+import { eventually } from '../../test/support/eventually.ts'
+import { root } from '../../test/support/source-tree.ts'
 import { specOfAskingPod } from '../../test/support/asking-pod.ts'
 
 export const signerName: string = signerNames.ours
-const namespace = 'bench'
+export const namespace = 'bench'
+export const account = 'worker'
 const node = 'node-b'
 
 export interface BenchPod {
@@ -25,6 +28,8 @@ export interface Stage {
   kubeconfigOf(pod: BenchPod): Promise<string>
   /** What a kubelet would ask for the pod; gives the path of the request. */
   askAsKubelet(pod: BenchPod): Promise<string>
+  /** Gives the path of an IssuedCertificate for the service account that all pods run. */
+  askForSecret(name: string, trustDomain: string): Promise<string>
 }
 
 export async function setStage(cluster: Cluster, folder: string): Promise<Stage> {
@@ -73,7 +78,24 @@ export async function setStage(cluster: Cluster, folder: string): Promise<Stage>
       await make(path, { metadata: { name }, spec: { ...spec, maxExpirationSeconds: 3600 } })
       return `${path}/${name}`
     },
+    async askForSecret(name, trustDomain) {
+      const path = `/apis/countersign.dev/v1alpha1/namespaces/${namespace}/issuedcertificates`
+      const hosts = [`spiffe://${trustDomain}/ns/${namespace}/sa/${account}`]
+      const kind = { apiVersion: 'countersign.dev/v1alpha1', kind: 'IssuedCertificate' }
+      const spec = { hosts, issuedCertificateSecret: name }
+      await make(path, { ...kind, metadata: { name }, spec })
+      return `${path}/${name}`
+    },
   }
+}
+
+/** IssuedCertificates, as the chart has them. */
+export async function serveIssuedCertificates(admin: PlainClient): Promise<void> {
+  const file = join(root, 'charts/countersign/files/crds/issuedcertificates.yaml')
+  const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
+  await admin({ method: 'POST', path, body: parse(await readFile(file, 'utf8')) })
+  const resources = '/apis/countersign.dev/v1alpha1/issuedcertificates'
+  await eventually('they are served', async () => (await admin({ path: resources })).status === 200)
 }
 
 /** The signer is a service account of its namespace, and so are the pods. */
