@@ -477,7 +477,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'policy.patterns-linear': {
     claim:
-      'a search for a pattern, whoever wrote it, takes work in proportion to pattern and text, and all of it is paid for in steps',
+      'a search for a pattern, whoever wrote it, takes work in proportion to pattern and text, all of it is paid for in steps as it is done, and what is kept of it is bounded',
     source: 'ReDoS (CWE-1333): OPA promises RE2, and JavaScript has a backtracking engine',
   },
   'policy.caller-rules-kept': {

@@ -1,4 +1,5 @@
 import { programOf } from './program.ts'
+import type { Program } from './program.ts'
 import { createSearch } from './search.ts'
 import type { Marks, Search } from './search.ts'
 import { parsePattern } from './syntax.ts'
@@ -22,19 +23,33 @@ interface Known {
   readonly syntax: Syntax | undefined
   /** What reading it has taken: it takes the same each time, wherever it comes from. */
   readonly steps: number
-  plain?: Search
-  marked?: Search
+  plain?: Program
+  marked?: Program
 }
 
 /** Enough for what rules say and data brings; patterns that are made of input come and go. */
 const knownMax = 100
 const knownSizeMax = 10_000
+/** Of all together: a letter may be a class, which takes more than a thousand octets. */
+const knownCharactersMax = 10_000
 
 /** An instruction that is written is a fraction of a step. */
 const instructionsPerStep = 8
 
 export function createPatterns(spend: (steps: number) => void): Patterns {
   const known = new Map<string, Known>()
+  let knownCharacters = 0
+
+  function keep(text: string, fresh: Known): void {
+    if ((fresh.syntax?.node.size ?? 0) + text.length > knownSizeMax) return
+    for (const oldest of known.keys()) {
+      if (known.size < knownMax && knownCharacters + text.length <= knownCharactersMax) break
+      known.delete(oldest)
+      knownCharacters -= oldest.length
+    }
+    known.set(text, fresh)
+    knownCharacters += text.length
+  }
 
   function read(text: string): Known {
     const before = known.get(text)
@@ -43,22 +58,24 @@ export function createPatterns(spend: (steps: number) => void): Patterns {
       return before
     }
     let steps = 0
-    const syntax = parsePattern(text, (more) => {
+    // A part of a text would keep the whole of it.
+    const own = Buffer.from(text, 'utf16le').toString('utf16le')
+    const syntax = parsePattern(own, (more) => {
       steps += more
       spend(more)
     })
     const fresh: Known = { syntax, steps }
-    const [oldest] = known.keys()
-    if (known.size >= knownMax && oldest !== undefined) known.delete(oldest)
-    if ((syntax?.node.size ?? 0) + text.length <= knownSizeMax) known.set(text, fresh)
+    keep(own, fresh)
     return fresh
   }
 
+  /** A search is made anew each time: it holds what it has come by, and of one that ended early nothing else does. */
   function searchFor(each: Known, { node, groups }: Syntax, withGroups: boolean): Search {
     spend(1 + Math.floor(node.size / instructionsPerStep))
-    const fresh = (slots: number): Search => createSearch(programOf(node, slots), spend)
-    if (withGroups) return (each.marked ??= fresh(groups.length * 2))
-    return (each.plain ??= fresh(2))
+    const program = withGroups
+      ? (each.marked ??= programOf(node, groups.length * 2))
+      : (each.plain ??= programOf(node, 2))
+    return createSearch(program, spend)
   }
 
   return {

@@ -38,10 +38,24 @@ export interface Program {
   readonly isAnchored: boolean
 }
 
-interface Row {
-  readonly does: number
-  next: number
-  argument: number
+/** Rows while they are written. There may be millions: columns take a fraction of what objects would. */
+function createColumns(): {
+  readonly actions: readonly number[]
+  readonly following: number[]
+  readonly written: number[]
+  readonly add: (action: number, next: number, argument: number) => number
+} {
+  const [actions, following, written]: [number[], number[], number[]] = [[], [], []]
+  return {
+    actions,
+    following,
+    written,
+    add(action, next, argument) {
+      following.push(next)
+      written.push(argument)
+      return actions.push(action) - 1
+    },
+  }
 }
 
 /**
@@ -49,21 +63,19 @@ interface Row {
  * are slots for the match alone. What a choice prefers, also where it takes no letter, is as in Go's `regexp`.
  */
 export function programOf(node: Node, slots: number): Program {
-  const rows: Row[] = []
+  const { actions, following, written, add } = createColumns()
   const classes: LetterClass[] = []
-  const add = (row: Row): number => rows.push(row) - 1
 
   function either(first: number, second: number, isGreedy: boolean): number {
-    const [next, argument] = isGreedy ? [first, second] : [second, first]
-    return add({ does: does.either, next, argument })
+    return isGreedy ? add(does.either, first, second) : add(does.either, second, first)
   }
 
   /** One or more: the way back stands behind each. */
   function more(each: Node, next: number, isGreedy: boolean): number {
-    const fork = { does: does.either, next, argument: next }
-    const begin = write(each, add(fork))
-    if (isGreedy) fork.next = begin
-    else fork.argument = begin
+    const fork = either(next, next, isGreedy)
+    const begin = write(each, fork)
+    const back = isGreedy ? following : written
+    back[fork] = begin
     return begin
   }
 
@@ -83,15 +95,15 @@ export function programOf(node: Node, slots: number): Program {
   function write(given: Node, next: number): number {
     switch (given.kind) {
       case 'letter':
-        return add({ does: does.letter, next, argument: given.code })
+        return add(does.letter, next, given.code)
       case 'class':
-        return add({ does: does.class, next, argument: classes.push(given.letters) - 1 })
+        return add(does.class, next, classes.push(given.letters) - 1)
       case 'assertion':
-        return add({ does: does.assert, next, argument: assertions.indexOf(given.is) })
+        return add(does.assert, next, assertions.indexOf(given.is))
       case 'group': {
         if (slots === 2) return write(given.node, next)
-        const end = add({ does: does.mark, next, argument: given.index * 2 + 1 })
-        return add({ does: does.mark, next: write(given.node, end), argument: given.index * 2 })
+        const end = add(does.mark, next, given.index * 2 + 1)
+        return add(does.mark, write(given.node, end), given.index * 2)
       }
       case 'sequence':
         return given.nodes.reduceRight((at, each) => write(each, at), next)
@@ -105,15 +117,15 @@ export function programOf(node: Node, slots: number): Program {
     return given satisfies never
   }
 
-  const start = write(node, add({ does: does.match, next: 0, argument: 0 }))
-  const first = rows[start]
+  const start = write(node, add(does.match, 0, 0))
+  const first = actions[start] === does.assert ? assertions[written[start] ?? -1] : undefined
   return {
-    does: Uint8Array.from(rows, (row) => row.does),
-    next: Int32Array.from(rows, (row) => row.next),
-    argument: Int32Array.from(rows, (row) => row.argument),
+    does: Uint8Array.from(actions),
+    next: Int32Array.from(following),
+    argument: Int32Array.from(written),
     classes,
     start,
     slots,
-    isAnchored: first?.does === does.assert && assertions[first.argument] === 'text-begin',
+    isAnchored: first === 'text-begin',
   }
 }

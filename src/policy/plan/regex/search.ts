@@ -15,6 +15,9 @@ interface Ways {
 /** As many looks at an instruction are one step. */
 const looksPerStep = 8
 
+/** One letter may lead through all groups of a pattern, each with the marks of all: what is looked at is paid for once it is so much. */
+const looksUnpaidMax = 10_000
+
 /** What the start of a search takes, whatever is searched. */
 const searchSteps = 2
 
@@ -28,7 +31,7 @@ export type Search = (text: string, from: number) => Marks | undefined
 export function createSearch(program: Program, spend: (steps: number) => void): Search {
   const { does: actions, next: following, start, slots, isAnchored } = program
   const size = actions.length
-  const walk = createWalk(program)
+  const walk = createWalk(program, spend)
   const noMarks: Marks = Array.from({ length: slots }, () => -1)
   let ways = waysOf(size)
   let later = waysOf(size)
@@ -61,7 +64,7 @@ export function createSearch(program: Program, spend: (steps: number) => void): 
       const letter = text.codePointAt(place) ?? -1
       const next = place + (letter > 0xffff ? 2 : 1)
       step(text, place, letter, next)
-      spend(walk.takeSteps())
+      walk.pay()
       const isOver = ways.count === 0 && (found !== undefined || isAnchored)
       if (letter < 0 || isOver) return found
       place = next
@@ -76,23 +79,32 @@ interface Walk {
   follow(ways: Ways, at: number, marks: Marks, text: string, place: number): void
   takes(at: number, letter: number): boolean
   marked(marks: Marks, slot: number, place: number): Marks
-  /** The steps of what was looked at since the last time. */
-  takeSteps(): number
+  /** Spends the steps of what was looked at since the last time. */
+  pay(): void
 }
 
-function createWalk({ does: actions, next: following, argument, classes, slots }: Program): Walk {
+function createWalk(program: Program, spend: (steps: number) => void): Walk {
+  const { does: actions, next: following, argument, classes, slots } = program
   const seenAt = new Int32Array(actions.length)
   const open = waysOf(actions.length)
   let looks = 0
 
+  function pay(): void {
+    const steps = Math.floor((looks + 1) / looksPerStep)
+    looks = (looks + 1) % looksPerStep
+    spend(steps)
+  }
+
   function marked(marks: Marks, slot: number, place: number): Marks {
     looks += slots
+    if (looks >= looksUnpaidMax) pay()
     const copy = marks.slice()
     copy[slot] = place
     return copy
   }
 
   return {
+    pay,
     marked,
     begin() {
       seenAt.fill(0)
@@ -128,11 +140,6 @@ function createWalk({ does: actions, next: following, argument, classes, slots }
       if (letters === undefined || letter < 0) return false
       looks += letters.weight
       return letters.has(letter)
-    },
-    takeSteps() {
-      const steps = Math.floor((looks + 1) / looksPerStep)
-      looks = (looks + 1) % looksPerStep
-      return steps
     },
   }
 }

@@ -100,8 +100,8 @@ class Reader {
         nodes = []
       } else {
         const set = this.#flagsFrom(flags)
-        if (set === undefined) nodes.push(...this.#atoms(flags))
-        else flags = set
+        if (set !== undefined) flags = set
+        else for (const atom of this.#atoms(flags)) nodes.push(atom)
       }
       wasRepeated = repetition !== undefined
     }

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createBuiltins } from '../../../../src/policy/plan/builtins/builtins.ts'
 import { Meter } from '../../../../src/policy/plan/meter.ts'
+import { createPatterns } from '../../../../src/policy/plan/regex/pattern.ts'
 import type { Value } from '../../../../src/policy/plan/values.ts'
 import { requirement } from '../../../requirements.ts'
 import { classPatterns, rangesOf, sampleLetters } from './letter-classes.ts'
@@ -52,6 +55,12 @@ test('a class has the letters that it has for opa, in every case where case does
   }
 })
 
+function heapOctets(): number {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
+  return process.memoryUsage().heapUsed
+}
+
 // Each of them takes a backtracking engine exponential or at least quadratic time.
 const explosive = [
   '(a*)*b',
@@ -84,10 +93,51 @@ test('whoever makes a long search has no fuel left before it is done', () => {
     ['regex.match', `(?:${'[a-z]{1000}'.repeat(1000)})`, ''],
     ['regex.is_valid', '[[:'.repeat(40_000)],
     ['regex.is_valid', '(a|b)'.repeat(30_000)],
+    // One letter leads through all groups, each with the marks of all.
+    ['regex.find_all_string_submatch_n', '()'.repeat(10_000), '', -1],
+    ['regex.replace', '', '()'.repeat(10_000), ''],
   ] as const) {
     meter.left = 100_000
-    assert.throws(() => builtins[name]?.(...args), fault, `${name} ${args[0].slice(0, 40)}`)
+    const what = `${name} ${args[0].slice(0, 40)}`
+    assert.throws(() => builtins[name]?.(...args), fault, what)
+    assert.ok(meter.left > -100_000, `${what}: ${-meter.left} steps were not there`)
   }
+})
+
+test('what is kept of patterns is limited in number and in letters, and nothing of their texts and searches', () => {
+  requirement('policy.patterns-linear')
+  let told = 0
+  const patterns = createPatterns(() => (told += 1))
+  // What is known is paid for at once, and what is read anew as it is read.
+  const isKnown = (pattern: string): boolean => {
+    told = 0
+    patterns.isValid(pattern)
+    return told === 1
+  }
+  assert.deepEqual([isKnown('^ab$'), isKnown('^ab$')], [false, true])
+  for (const letter of 'xyz') isKnown(letter.repeat(3500))
+  assert.deepEqual(
+    ['x', 'y', 'z'].map((letter) => isKnown(letter.repeat(3500))),
+    [false, false, false],
+  )
+  assert.deepEqual([isKnown('^ab$'), isKnown('^ab$')], [false, true])
+  for (let each = 0; each < 100; each += 1) isKnown(`c{${each}}`)
+  assert.equal(isKnown('^ab$'), false)
+
+  // Each has hundreds of ways at once, each of these its own marks.
+  const searched = heapOctets()
+  for (let each = 0; each < 80; each += 1) {
+    const pattern = `(?:${'()x?'.repeat(14)}){140}${each}`
+    call('regex.find_all_string_submatch_n', pattern, 'xx', -1)
+  }
+  assert.ok(heapOctets() - searched < 20_000_000)
+
+  const read = heapOctets()
+  for (let each = 10; each < 90; each += 1) {
+    const text = Buffer.alloc(500_000, `${each},`).toString('latin1')
+    call('regex.match', text.slice(0, 20), 'b')
+  }
+  assert.ok(heapOctets() - read < 20_000_000)
 })
 
 test('a pattern is paid for each time, whether it is known or not', () => {
