@@ -58,6 +58,7 @@ const takeLong = [
   'test/policy/bundle-archive.test.ts',
   'test/policy/plan/compile.test.ts',
   'test/policy/shadow/shadow.test.ts',
+  'test/policy/upload/upload.crash.test.ts',
   'test/signer/anchors/{request-authority,rotate-authority,scheduled-rotation}.test.ts',
   'test/signer/issue/history.segments.test.ts',
   'test/toolserver/read-body.test.ts',

@@ -20,6 +20,7 @@ import { compareRegex, compareWithOpa } from './opa-differential.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
 import { beginAsAuthor, buildAndSign } from './opa-bundles.ts'
 import { followAsOpa } from './opa-follower.ts'
+import { sendAsOpa } from './opa-decisions.ts'
 import { compareSuite, coveredRows, opaVerdicts } from './opa-suites.ts'
 
 const policies = join(import.meta.dirname, '..', '..', 'policies')
@@ -306,9 +307,11 @@ async function compareSuites(opa: string, write: boolean): Promise<void> {
     await buildAndSign(opa, policies, sources)
     await beginAsAuthor(opa)
     await followAsOpa(opa, policies)
+    await sendAsOpa(opa, policies)
     process.stdout.write(
       'policies: policy build gives the shipped revision, opa takes what policy sign signs, and policy new gives what is tested and built\n' +
-        'policies: opa run and a gateway follow one bundle server, and one registry, to one revision, and decide alike\n',
+        'policies: opa run and a gateway follow one bundle server, and one registry, to one revision, and decide alike\n' +
+        'policies: opa run and a gateway send their decisions to one receiver in one form, and drop the same\n',
     )
   } catch (error) {
     if (error instanceof PolicyCheckError) throw error
