@@ -214,6 +214,44 @@ for (const asked of [false, true]) {
   })
 }
 
+test('the signer of another cluster has that one alone: no right here, no token of it, and a CA and a ledger of its own', async () => {
+  requirement('chart.rights-to-the-letter')
+  const agent = { namespace: 'countersign-system', serviceAccount: 'countersign-agent' }
+  const remotes = ['edge-1', 'edge-2'].map((cluster) => ({
+    cluster,
+    trustDomain: `${cluster}.example`,
+    kubeconfigSecretName: `${cluster}-kubeconfig`,
+    authoritySecretName: `${cluster}-ca`,
+    agent,
+  }))
+  const set = ['--set-json', `remotes=${JSON.stringify(remotes)}`]
+  const before = parseRendering(await renderChart('-f', defaultValuesFile))
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...set))
+  const kindsOf = (objects: readonly Rendered[]): readonly string[] =>
+    objects.filter(({ kind }) => /Role|Binding/.test(kind)).map(({ metadata }) => metadata.name)
+  assert.deepEqual(kindsOf(rendering), kindsOf(before))
+  for (const { cluster, trustDomain } of remotes) {
+    const own = rendering.filter(
+      ({ metadata }) => metadata.name === `countersign-signer-of-${cluster}`,
+    )
+    const kinds = own.map(({ kind }) => kind).toSorted()
+    assert.deepEqual(kinds, ['ConfigMap', 'NetworkPolicy', 'Service', 'StatefulSet'])
+    const written = own.find(({ kind }) => kind === 'ConfigMap')?.['data']['signer.yaml']
+    const config = validate(parse(written), signerSchema('/'), 'signer.yaml')
+    assert.deepEqual(
+      [config.cluster, config.trustDomain, config.kubeconfig],
+      [cluster, trustDomain, '/etc/countersign/cluster/kubeconfig'],
+    )
+    assert.deepEqual(config.certificateSigningRequests?.issuedCertificates, agent)
+    const pod = own.find(({ kind }) => kind === 'StatefulSet')?.['spec'].template.spec
+    assert.equal(pod.automountServiceAccountToken, false)
+    assert.equal(pod.serviceAccountName, 'countersign-remotes')
+    const mounted = JSON.stringify(pod.volumes)
+    const secrets = [...mounted.matchAll(/"secret":\{"name":"([^"]+)"/g)].map(([, name]) => name)
+    assert.deepEqual(secrets, [`${cluster}-kubeconfig`, `${cluster}-ca`])
+  }
+})
+
 const boundNode = [
   'approver.nodes[0].name=slurm-1',
   'approver.nodes[0].serviceAccount.namespace=interlink',

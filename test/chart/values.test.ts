@@ -34,6 +34,11 @@ async function refusalOf(values: string): Promise<string> {
 
 const upstream = `{ server: a, url: 'https://a.tools.svc/mcp', spiffeId: spiffe://agents.example/x }`
 
+function remoteOf(cluster: string, trustDomain: string): string {
+  const agent = '{ namespace: a, serviceAccount: b }'
+  return `{ cluster: ${cluster}, trustDomain: ${trustDomain}, kubeconfigSecretName: a, authoritySecretName: b, agent: ${agent} }`
+}
+
 /** What is written, and what the error says of it: always the value's name. */
 const refused: readonly [title: string, values: string, said: RegExp][] = [
   [
@@ -166,6 +171,21 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     'a wildcard for a name of a node',
     "approver: { nodes: [{ name: a, dnsNames: ['*.example'] }] }",
     /'\/approver\/nodes\/0\/dnsNames\/0': '\*\.example' does not match/,
+  ],
+  [
+    'a cluster that is signed for twice',
+    `remotes: [${remoteOf('edge', 'a.example')}, ${remoteOf('edge', 'b.example')}]`,
+    /- remotes\[1\]\.cluster: edge is that of another one/,
+  ],
+  [
+    'another cluster with our trust domain',
+    `trustDomain: agents.example\nremotes: [${remoteOf('edge', 'agents.example')}]`,
+    /- remotes\[0\]\.trustDomain: agents\.example is that of another one: a name of one cluster/,
+  ],
+  [
+    'another cluster that nobody may ask of',
+    'remotes: [{ cluster: edge, trustDomain: a.example, kubeconfigSecretName: a, authoritySecretName: b }]',
+    /'\/remotes\/0'.*agent/s,
   ],
   [
     'a CA that is replaced before its certificates end',

@@ -68,6 +68,18 @@
 {{- $problems = append $problems (printf "policy.data.%s: %s" $root (eq $root "grants" | ternary "say it in policy.grants" "belongs to the rules")) -}}
 {{- end -}}
 {{- end -}}
+{{- $clusters := list $values.cluster -}}
+{{- $trustDomains := list $values.trustDomain -}}
+{{- range $index, $remote := $values.remotes -}}
+{{- if has $remote.cluster $clusters -}}
+{{- $problems = append $problems (printf "remotes[%d].cluster: %s is that of another one" $index $remote.cluster) -}}
+{{- end -}}
+{{- if has $remote.trustDomain $trustDomains -}}
+{{- $problems = append $problems (printf "remotes[%d].trustDomain: %s is that of another one: a name of one cluster would be a name of both" $index $remote.trustDomain) -}}
+{{- end -}}
+{{- $clusters = append $clusters $remote.cluster -}}
+{{- $trustDomains = append $trustDomains $remote.trustDomain -}}
+{{- end -}}
 {{- $approver := $values.approver -}}
 {{- if and $approver.enabled (not $approver.kubeletServing) (not $approver.kubeletClient) -}}
 {{- $problems = append $problems "approver.kubeletServing: with approver.enabled it, approver.kubeletClient, or both" -}}
