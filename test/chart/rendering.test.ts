@@ -340,6 +340,7 @@ test('a signer with a decision log has a volume that holds all of its files, and
       fileBytesMax: 16_777_216,
       files: 3,
       whenFull: 'shed-and-count',
+      drops: 'forbid',
     },
     { sizeLimit: 4 * 16_777_216 },
   ])
