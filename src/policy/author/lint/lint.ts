@@ -3,6 +3,7 @@ import { constraintsOf, contradictionIn } from './constraints.ts'
 import type { Constraint } from './constraints.ts'
 import { directionsOf, idOf } from './directions.ts'
 import { valuesAt } from './known-values.ts'
+import { lintPatterns } from './patterns.ts'
 import { bodiesOf, nameOf } from './rego-module.ts'
 import type { RegoModule, RegoRule } from './rego-module.ts'
 import type { Finding, Warning } from './warning.ts'
@@ -37,9 +38,11 @@ export function lintPolicy(
   )
   const demanded = demandedArguments(bodies)
   return bodies.flatMap(({ file, name, schemas, ...body }) =>
-    [...lintAbsence(body, demanded), ...lintValues(body.rule, schemas, schemaNamed)].map(
-      (finding) => ({ ...finding, file, rule: name }),
-    ),
+    [
+      ...lintAbsence(body, demanded),
+      ...lintPatterns(body.rule.body),
+      ...lintValues(body.rule, schemas, schemaNamed),
+    ].map((finding) => ({ ...finding, file, rule: name })),
   )
 }
 

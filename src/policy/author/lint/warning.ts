@@ -2,6 +2,7 @@
 export interface Finding {
   readonly code:
     | 'absent-argument'
+    | 'broken-pattern'
     | 'every-of-none'
     | 'never-holds'
     | 'unknown-argument'

@@ -62,6 +62,14 @@ test('rows that never hold, and values that are never there, are told, and no ot
   )
 })
 
+test('patterns that are none are told, in calls within calls, too', () => {
+  const found = lint('patterns.rego').filter(({ code }) => code === 'broken-pattern')
+  assert.deepEqual(
+    found.map(({ row, code }) => `${row} ${code}`),
+    marked('patterns.rego'),
+  )
+})
+
 test('a warning says what passes, and the form that fails closed', () => {
   requirement('policy.absence-is-told')
   const [amount] = lint('absent.rego')
