@@ -28,6 +28,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'a CA whose leaves OpenSSL or Go would refuse signs nothing',
     source: 'RFC 5280 §6; smallstep certificates#2536, openssl#20090',
   },
+  'signer.never-the-client-ca': {
+    claim:
+      'no CA signs, and none is published, by which the API server knows its clients, or that is below one',
+    source: 'docs/OPERATING.md, the authority',
+  },
   'signer.claims-need-evidence': {
     claim:
       'role, tenant, models and tool scopes are certified only as far as the cluster proves them',

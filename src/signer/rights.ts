@@ -4,6 +4,7 @@ import { trustBundleName } from '../kubernetes/cluster-trust-bundle.ts'
 import { ownerKindRights, type OwnerKinds } from '../kubernetes/owner-chain.ts'
 import type { RightsWatch } from '../kubernetes/rights-watch.ts'
 import type { ServerClock } from '../kubernetes/server-clock.ts'
+import { clientAuthoritiesPlace } from './anchors/client-authorities.ts'
 import type { Permission } from './issue/issuance-options.ts'
 import type { LeasePlace } from '../kubernetes/lease.ts'
 import type { SigningRequestsOptions } from './lanes.ts'
@@ -48,6 +49,7 @@ export function signerRights(options: SignerRightsOptions): readonly Right[] {
     ...evidenceRights,
     ...trustBundleRights(options),
     membersRight(options),
+    clientAuthoritiesRight,
     ...(trustBundleOwner === undefined ? [] : ownerRights(trustBundleOwner)),
     ...(admissionPolicy === undefined ? [] : admissionRights(admissionPolicy)),
     ...(secret === undefined ? [] : secretRights(secret)),
@@ -168,6 +170,15 @@ function membersRight({ lease }: SignerRightsOptions): Right {
   const without = 'replicas do not see each other, and sign requests twice'
   const leases = { group: 'coordination.k8s.io', resource: 'leases' }
   return { ...leases, ...membersLease(lease), verb: 'patch', without, optional: true }
+}
+
+const clientAuthoritiesRight: Right = {
+  group: '',
+  resource: 'configmaps',
+  ...clientAuthoritiesPlace,
+  verb: 'get',
+  without: 'a CA by which the API server knows its clients is not refused',
+  optional: true,
 }
 
 function ownerRights(name: string): readonly Right[] {

@@ -257,7 +257,8 @@ async function populate(populated: Populated): Promise<void> {
   await createTrust(populated)
   const rendering = await readDefaultRendering()
   for (const object of rendering) {
-    const collection = collections[object.kind]
+    const { namespace = system } = object.metadata
+    const collection = collections[object.kind]?.replace(`/${system}/`, `/${namespace}/`)
     if (collection !== undefined) await api.create(collection, withTestValues(object, populated))
   }
   await createPods(api, rendering)

@@ -11,6 +11,7 @@ const belowConfigured = 'signer.requested-ca-below-a-configured-anchor'
 const asking = 'src/signer/anchors/request-authority.ts'
 const pendingInSecret = 'src/signer/anchors/pending-in-secret.ts'
 const requesting = 'test/signer/anchors/request-authority.test.ts'
+const neverClients = 'signer.never-the-client-ca'
 const elsewhere = 'pki.key-elsewhere'
 const refusedAtLoad = 'pki.what-others-refuse-is-refused-at-load'
 
@@ -80,6 +81,27 @@ export const authorityMutations: readonly Mutation[] = [
     file: 'src/pki/issue.ts',
     edits: [['        fresh()\n        return finish(made)', '        return finish(made)']],
     tests: ['test/pki/issue.test.ts'],
+  },
+  {
+    claim: neverClients,
+    without: 'the look at the path of the CA',
+    file: 'src/signer/anchors/client-authorities.ts',
+    edits: [['if (odd === -1) return authority', 'if (odd > -2) return authority']],
+    tests: ['test/signer/anchors/client-authorities.test.ts'],
+  },
+  {
+    claim: neverClients,
+    without: 'the look at every source of CAs',
+    file: 'src/cli/signer/open-authority.ts',
+    edits: [['parts: { ...source.parts, authorities },', 'parts: { ...source.parts },']],
+    tests: ['test/cli/signer/open-authority.test.ts'],
+  },
+  {
+    claim: neverClients,
+    without: 'the look at anchors',
+    file: 'src/signer/anchors/client-authorities.ts',
+    edits: [['source.anchors().filter((anchor) => !isClients(anchor))', 'source.anchors()']],
+    tests: ['test/signer/anchors/client-authorities.test.ts'],
   },
   {
     claim: elsewhere,

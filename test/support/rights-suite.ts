@@ -86,7 +86,8 @@ export function rightsSuite(
     })
 
     async function putRules(role: Rendered, rules: readonly object[]): Promise<void> {
-      const path = `${collectionPath(role.kind, releaseNamespace)}/${role.metadata.name}`
+      const { name, namespace = releaseNamespace } = role.metadata
+      const path = `${collectionPath(role.kind, namespace)}/${name}`
       const { status, body } = await admin({ method: 'PATCH', path, body: { rules } })
       assert.equal(status, 200, JSON.stringify(body))
     }

@@ -2,9 +2,8 @@ import { CountersignError, quoted } from '../../errors.ts'
 import { isDnsLabel } from '../../identity/kubernetes-name.ts'
 import type { ApiClient, ApiProbe } from '../../kubernetes/api-client.ts'
 import { trustBundleName } from '../../kubernetes/cluster-trust-bundle.ts'
+import { configMaps } from '../../kubernetes/config-map.ts'
 import { readObject } from '../../kubernetes/objects.ts'
-import { readFields, readTextMap } from '../../kubernetes/read-field.ts'
-import { readMetadata, type KubernetesObject, type Resource } from '../../kubernetes/resource.ts'
 import { isTrusted, type Journal } from '../../pki/authority-journal.ts'
 import { shortName } from '../../pki/authority-steps.ts'
 import { nextStep } from '../../pki/rotation-schedule.ts'
@@ -189,19 +188,6 @@ async function withPlace(
     client.close()
   }
 }
-
-const configMaps: Resource<KubernetesObject & { readonly data: Readonly<Record<string, string>> }> =
-  {
-    group: '',
-    version: 'v1',
-    plural: 'configmaps',
-    kind: 'ConfigMap',
-    namespaced: true,
-    parse: (raw) => ({
-      metadata: readMetadata(raw),
-      data: readTextMap(readFields(raw, 'configmap')['data'], 'data'),
-    }),
-  }
 
 async function readConfig(
   options: CaOptions,

@@ -13,6 +13,7 @@ import {
   openRequestedAuthorities,
   openSecretAuthorities,
 } from '../../signer/anchors/secret-authorities.ts'
+import { withoutClientAuthorities } from '../../signer/anchors/client-authorities.ts'
 import type { AuthorityKeeping } from '../../signer/keep-authority.ts'
 import { requestedPlace, secretPlace } from './secret-place.ts'
 import {
@@ -41,7 +42,19 @@ interface Parts {
   readonly now: () => number
 }
 
-export function openAuthority(config: SignerConfig, parts: Parts): Promise<OpenAuthority> {
+/** Of whichever source, none that the API server knows its clients by. */
+export async function openAuthority(config: SignerConfig, parts: Parts): Promise<OpenAuthority> {
+  await using opened = new AsyncDisposableStack()
+  const source = opened.use(await openSource(config, parts))
+  const authorities = opened.use(withoutClientAuthorities(source.parts.authorities, parts))
+  const moved = opened.move()
+  return {
+    parts: { ...source.parts, authorities },
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
+  }
+}
+
+function openSource(config: SignerConfig, parts: Parts): Promise<OpenAuthority> {
   const { authority } = config
   if ('files' in authority) return openFiles(authority.files, config, parts)
   if ('pkcs11' in authority) return openInToken(authority.pkcs11, config, parts)
