@@ -21,7 +21,7 @@ export type BounceSeen =
   | { readonly kind: 'choose'; readonly chosen: readonly Chosen[] }
   | { readonly kind: 'evict'; readonly pod: Metadata; readonly left: number }
   /** For what others do. */
-  | { readonly kind: 'wait'; readonly why: string; readonly left: number }
+  | { readonly kind: 'wait'; readonly why: string; readonly left: number | undefined }
   /** Until somebody changes something. */
   | { readonly kind: 'stuck'; readonly why: string; readonly left: number | undefined }
   | { readonly kind: 'over' }

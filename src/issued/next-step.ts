@@ -162,7 +162,7 @@ function bounceTold({
   certificate: { status },
 }: Seen): Pick<IssuedCertificateStatus, 'error' | 'podsLeft'> {
   if (bounce === undefined || bounce.kind === 'choose') return {}
-  const podsLeft = bounce.kind === 'over' ? status.podsLeft : bounce.left
+  const podsLeft = (bounce.kind === 'over' ? undefined : bounce.left) ?? status.podsLeft
   const isSame = status.state === 'Issued' && status.podsLeft === podsLeft
   const error = bounce.kind === 'stuck' ? bounce.why : isSame ? status.error : undefined
   return {

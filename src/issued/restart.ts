@@ -1,4 +1,4 @@
-import { cut } from '../errors.ts'
+import { CountersignError, cut } from '../errors.ts'
 import { ApiError } from '../kubernetes/api-error.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { evictPod } from '../kubernetes/eviction.ts'
@@ -26,10 +26,17 @@ export async function lookAtBounce(
       'podsToBounce: no pod is restarted: want=bouncePods in the configuration of the agent'
     return { kind: 'stuck', why, left: undefined }
   }
-  const pods = await listObjects(client, servingPods, { namespace, signal })
-  if (bounce === 'due') return chooseBounce(selectors, pods)
-  const wanted = await wantedOf(client, bounce, { namespace, signal })
-  return seeBounce(bounce, { selectors, pods, wanted })
+  try {
+    const pods = await listObjects(client, servingPods, { namespace, signal })
+    if (bounce === 'due') return chooseBounce(selectors, pods)
+    const wanted = await wantedOf(client, bounce, { namespace, signal })
+    return seeBounce(bounce, { selectors, pods, wanted })
+  } catch (error) {
+    if (signal.aborted || !(error instanceof CountersignError)) throw error
+    // The next certificate does not wait for whoever cannot look at pods.
+    const why = `pods cannot be looked at: ${cut(error.message, refusalCharactersMax)}`
+    return { kind: 'wait', why, left: undefined }
+  }
 }
 
 async function wantedOf(

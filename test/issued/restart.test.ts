@@ -168,6 +168,24 @@ test('the next certificate comes in time, whatever keeps the pods of the one bef
   assert.deepEqual(world.evicted, all)
 })
 
+test('whoever may not look at pods says so after a while, and the next certificate comes in time', async () => {
+  requirement('issued.restart-undoes-nothing')
+  const world = openBounceWorld()
+  world.addPods('search')
+  world.cluster.fail(({ path }) => path.endsWith('/pods'), { kind: 'refuse', status: 403 }, 1000)
+  await world.until('Issued')
+  for (let turns = 0; turns < 45; turns += 1) {
+    const again = await world.turn()
+    world.clock.now += (again?.againSeconds ?? 0) * 1000
+  }
+  assert.match(world.certificate().error ?? '', /^podsToBounce: pods cannot be looked at: .*403/)
+  assert.deepEqual(reasonsOf(world), ['NotRestarted'])
+  world.clock.now += dueSeconds * 1000
+  await world.turn()
+  assert.equal(world.certificate().state, 'Requested')
+  assert.deepEqual(world.evicted, [])
+})
+
 test('an agent that may restart no pods says so, and evicts none', async () => {
   requirement('issued.restart-undoes-nothing')
   const world = openBounceWorld()

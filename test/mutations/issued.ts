@@ -374,4 +374,11 @@ export const issuedMutations: readonly Mutation[] = [
     ],
     tests: ['test/issued/controller.whole.test.ts'],
   },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the next certificate of whoever cannot look at pods',
+    file: 'src/issued/restart.ts',
+    edits: [['signal.aborted || !(error instanceof CountersignError)', 'error !== undefined']],
+    tests: restarts,
+  },
 ]
