@@ -76,6 +76,14 @@ async function onlyRequestOf(file: string): Promise<PodCertificateRequest> {
   throw new CountersignError('cli/usage', `${quoted(file, 200)}: want=${want} got=${got}`)
 }
 
+const nothing: Snapshot = {
+  pods: [],
+  namespaces: [],
+  serviceAccounts: [],
+  nodes: [],
+  services: [],
+}
+
 async function fromCluster(
   wanted: Named | { readonly request: PodCertificateRequest },
   config: SignerConfig,
@@ -97,6 +105,8 @@ async function fromCluster(
     }
     const request =
       'request' in wanted ? wanted.request : await foundRequest(client, wanted, signal)
+    // Of whoever is no pod the API server states no names to look up.
+    if (request.stated?.isPod === false) return { snapshot: nothing, protection, request }
     const { namespace } = request.metadata
     const { pod, serviceAccount, node } = request.spec
     const names = {

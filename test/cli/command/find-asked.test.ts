@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { stringify } from 'yaml'
 import { run } from '../../../src/cli/program.ts'
 import { requirement } from '../../requirements.ts'
+import { startFakeApiServer, statusAnswer } from '../../support/fake-api-server.ts'
 import { boundExtra, declared, signingRequest } from '../../signer/signing-request.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'countersign-asked-'))
@@ -75,10 +76,11 @@ before(async () => {
 async function evaluate(
   what: string,
   config = 'signer.yaml',
+  where: readonly string[] = ['--objects', path('objects.json')],
 ): Promise<{ code: number; out: string; err: string }> {
   let out = ''
   let err = ''
-  const argv = ['evaluate', what, '--config', path(config), '--objects', path('objects.json')]
+  const argv = ['evaluate', what, '--config', path(config), ...where]
   const code = await run(argv, {
     out: (text) => (out += text),
     err: (text) => (err += text),
@@ -122,6 +124,21 @@ test('whoever is no pod is denied, and named as the API server states it', async
   assert.equal(code, 1)
   assert.match(out, /^request csr\/unbound of "system:serviceaccount:team-a:worker"\n/)
   assert.match(out, /would be denied: RequesterNotProved/)
+})
+
+test('of whoever is no pod nothing is looked for in a cluster', async () => {
+  await using api = await startFakeApiServer()
+  api.otherwise(({ path: asked }) => {
+    const name = asked.split('/').at(-1)
+    return name === 'unbound' ? { body: requests[3] } : statusAnswer(404, 'NotFound')
+  })
+  const { code, out, err } = await evaluate('csr/unbound', 'signer.yaml', [
+    '--kubeconfig',
+    api.kubeconfig,
+  ])
+  assert.equal(code, 1, err)
+  assert.match(out, /would be denied: RequesterNotProved/)
+  assert.equal(api.requests.length, 1)
 })
 
 for (const [what, config, pattern] of [
