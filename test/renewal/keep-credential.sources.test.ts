@@ -173,6 +173,24 @@ test('a source stands in when those before it have given none for a while, and e
   assert.equal(requestsOf(rig.cluster), 1)
 })
 
+test('what stood in is used again after a restart, by the same source, and is told of again', async (t) => {
+  requirement('renewal.sources-in-order')
+  const rig = await openRig()
+  t.after(() => rig.stop())
+  const alone = rig.world.keeper({ sources: [await rig.source('csr')] })
+  const done = alone.run(new AbortController().signal, { once: true })
+  await eventually('it is asked for', () => rig.cluster.list(plural).length === 1)
+  issue(rig.cluster)
+  await done
+  const keeper = rig.start(await rig.source('files'), await rig.source('csr'))
+  await eventually('it is told', () => rig.warnings.some((each) => each.includes('stands in for')))
+  rig.clock += 60_000
+  await eventually('files are missed again and again', () => rig.warnings.length > 5)
+  assert.equal(requestsOf(rig.cluster), 1)
+  assert.equal(sourceOf(keeper), 'csr, which stands in for files')
+  assert.equal(keeper.conditions()[0]?.ok, true)
+})
+
 test('files that nobody renews are stood in for in the last tenth of their life, and do not come back', async (t) => {
   requirement('renewal.sources-in-order')
   const rig = await openRig()

@@ -147,7 +147,7 @@ function agentObject(folder: string): z.ZodType<AgentConfig> {
       ])
       .optional(),
     selfSigned: z.strictObject({ spiffeId: parsedBy(parseSpiffeId) }).optional(),
-    fallBackSeconds: z.int().min(0).max(3600).default(30),
+    fallBackSeconds: z.int().min(1).max(3600).default(30),
     production: z.boolean().default(true),
     kubeconfig: pathIn(folder).optional(),
     folder: pathIn(folder),
