@@ -16,6 +16,27 @@ const stay = 'policy.registry-credentials-stay'
 export const ociMutations: readonly Mutation[] = [
   {
     claim,
+    without: 'the look whether an image of an index is what its digest names',
+    file: registry,
+    edits: [['if (isOf(body, image))', 'if (body.length >= 0)']],
+    tests: asked,
+  },
+  {
+    claim,
+    without: 'the refusal of an index that is an image, too',
+    file: manifest,
+    edits: [["Object.hasOwn(document, 'layers')", "Object.hasOwn(document, 'no layers')"]],
+    tests: parsed,
+  },
+  {
+    claim,
+    without: 'the refusal of an index with several images',
+    file: manifest,
+    edits: [['|| images.length > 1', '|| images.length > 99']],
+    tests: parsed,
+  },
+  {
+    claim,
     without: 'the look whether a file of a layout is what its digest names',
     file: layout,
     edits: [['if (!isOf(octets, descriptor))', 'if (octets.length > Infinity)']],

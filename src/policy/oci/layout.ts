@@ -5,6 +5,8 @@ import { quoted } from '../../errors.ts'
 import { refusedBundle } from '../bundle-content.ts'
 import { isInside } from '../inside.ts'
 import {
+  imageIn,
+  indexType,
   isOf,
   manifestOctetsMax,
   manifestType,
@@ -42,7 +44,10 @@ async function hasLayout(folder: string): Promise<boolean> {
 export async function readLayout({ folder, part }: LayoutPlace): Promise<Buffer> {
   const read = openReader(await realpath(folder))
   const index = parseIndex(await read(layoutIndex, manifestOctetsMax))
-  const layer = parseManifest(await readBlob(read, choose(index, part), manifestOctetsMax))
+  const meant = await readBlob(read, choose(index, part), manifestOctetsMax)
+  const image = imageIn(meant)
+  const manifest = image === undefined ? meant : await readBlob(read, image, manifestOctetsMax)
+  const layer = parseManifest(manifest)
   return readBlob(read, layer, layer.size)
 }
 
@@ -68,8 +73,10 @@ async function readBlob(read: Read, descriptor: Descriptor, octetsMax: number): 
   return octets
 }
 
+const mediaTypes: readonly string[] = [manifestType, indexType]
+
 function choose(index: readonly Descriptor[], part: ReferencePart | undefined): Descriptor {
-  const manifests = index.filter(({ mediaType }) => mediaType === manifestType)
+  const manifests = index.filter(({ mediaType }) => mediaTypes.includes(mediaType))
   const found = manifests.filter((each) => part === undefined || isMeant(each, part))
   const [chosen] = found
   // One manifest may have several tags, and stands there once for each.

@@ -15,13 +15,19 @@ export interface Descriptor {
 /** OCI image spec, Image Manifest. */
 export const manifestType = 'application/vnd.oci.image.manifest.v1+json'
 
+/** OCI image spec, Image Index: images of one name. */
+export const indexType = 'application/vnd.oci.image.index.v1+json'
+
+/** What stands in an index beside images, of which it says where they were made. */
+const attestationAnnotation = 'vnd.docker.reference.type'
+
 /** What OPA takes for a bundle. */
 const layerType = 'application/vnd.oci.image.layer.v1.tar+gzip'
 
 /** What else a tag may name, by names that say what went wrong. Any other may be what a registry was asked with. */
 const shownTypes: ReadonlySet<unknown> = new Set([
   manifestType,
-  'application/vnd.oci.image.index.v1+json',
+  indexType,
   'application/vnd.oci.artifact.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
@@ -39,7 +45,10 @@ export function digestOf(octets: Uint8Array): string {
 
 /** The one layer that is a bundle. Throws `policy/bundle`. */
 export function parseManifest(octets: Buffer): Descriptor {
-  const { mediaType = manifestType, layers, schemaVersion } = parseDocument(octets, 'manifest')
+  const document = parseDocument(octets, 'manifest')
+  const { mediaType = manifestType, layers, schemaVersion } = document
+  // What is both is an index to one reader, and an image to another.
+  if (Object.hasOwn(document, 'manifests')) throw refusedBundle('manifest has manifests, too')
   if (schemaVersion !== 2 || mediaType !== manifestType) {
     throw refusedBundle(
       `manifest is none of an image, want=${manifestType} got=${typeOf(mediaType)}`,
@@ -58,6 +67,25 @@ export function parseManifest(octets: Buffer): Descriptor {
     throw refusedBundle(`layer is too large, ${told}`)
   }
   return bundle
+}
+
+/**
+ * The one image of an index of images, beside which there may be attestations; undefined where these octets are of no index. A bundle is for
+ * every platform, so of several nobody says which is meant. Throws `policy/bundle`.
+ */
+export function imageIn(octets: Buffer): Descriptor | undefined {
+  const document = parseDocument(octets, 'manifest')
+  if (document['mediaType'] !== indexType) return undefined
+  if (Object.hasOwn(document, 'layers')) throw refusedBundle('index has layers, too')
+  const images = parseDescriptors(document['manifests'], 'manifests of the index').filter(
+    ({ mediaType, annotations }) =>
+      mediaType === manifestType && !Object.hasOwn(annotations, attestationAnnotation),
+  )
+  const [image] = images
+  if (document['schemaVersion'] !== 2 || image === undefined || images.length > 1) {
+    throw refusedBundle(`index has ${images.length} images, want=one`)
+  }
+  return image
 }
 
 /** What an index of a layout has. Throws `policy/bundle`. */

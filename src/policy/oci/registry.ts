@@ -9,7 +9,15 @@ import {
 import type { BundleQuestion, BundleService, BundleServiceConfig } from '../bundle-service.ts'
 import { readBearer, readTls } from '../service-credentials.ts'
 import { anchorsOf, authorizationFor, type Manner } from './authorization.ts'
-import { digestOf, isOf, manifestOctetsMax, manifestType, parseManifest } from './manifest.ts'
+import {
+  digestOf,
+  imageIn,
+  indexType,
+  isOf,
+  manifestOctetsMax,
+  manifestType,
+  parseManifest,
+} from './manifest.ts'
 import type { Descriptor } from './manifest.ts'
 import { isDigest, parseReference, referenceWant, type OciReference } from './reference.ts'
 
@@ -74,7 +82,9 @@ async function pull(
   // A registry that knows no ETag sends what is known.
   const digest = manifest && `"${digestOf(manifest)}"`
   if (manifest === undefined || digest === etag) return { kind: 'unchanged', isLongPoll }
-  const archive = await askLayer(talk, parseManifest(manifest))
+  const image = imageIn(manifest)
+  const bundle = image === undefined ? manifest : await askImage(talk, image)
+  const archive = await askLayer(talk, parseManifest(bundle))
   return { kind: 'bundle', isLongPoll, archive, etag: digest }
 }
 
@@ -84,7 +94,8 @@ async function askManifest(
   etag: string | undefined,
 ): Promise<Buffer | undefined> {
   const { text, kind } = talk.reference
-  const headers = { accept: manifestType, ...(etag === undefined ? {} : { 'if-none-match': etag }) }
+  const accept = `${manifestType}, ${indexType}`
+  const headers = { accept, ...(etag === undefined ? {} : { 'if-none-match': etag }) }
   const wanted = { path: `manifests/${text}`, octetsMax: manifestOctetsMax, headers }
   const answer = await ask(talk, { ...wanted, what: 'manifest' })
   const { status, body } = answer
@@ -98,6 +109,16 @@ async function askManifest(
   // What is none may be anything, also what we have asked with.
   const want = isDigest(other) ? other : 'sha256:<hex>'
   throw lying(`manifest is not what its digest names, want=${want} got=${digest}`)
+}
+
+/** Of an index: what is named there by its digest. */
+async function askImage(talk: Conversation, image: Descriptor): Promise<Buffer> {
+  const octetsMax = Math.min(image.size, manifestOctetsMax)
+  const wanted = { path: `manifests/${image.digest}`, octetsMax, headers: { accept: manifestType } }
+  const { status, body } = await ask(talk, { ...wanted, what: 'manifest' })
+  if (status !== 200) throw unwanted(status, '200')
+  if (isOf(body, image)) return body
+  throw lying(`manifest is not what its digest names, want=${image.digest} got=${digestOf(body)}`)
 }
 
 async function askLayer(talk: Conversation, layer: Descriptor): Promise<Buffer> {

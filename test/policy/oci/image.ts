@@ -8,6 +8,7 @@ export const manifestType = 'application/vnd.oci.image.manifest.v1+json'
 /** A bundle as it is pushed: its manifest, and all octets by their digests. */
 export interface Image {
   readonly manifest: Buffer
+  readonly mediaType: string
   readonly digest: string
   readonly layer: string
   readonly blobs: ReadonlyMap<string, Buffer>
@@ -36,9 +37,34 @@ export function imageOf(archive: Buffer, others: object = {}): Image {
   const blobs = [config, archive, manifest].map((octets) => [digestOf(octets), octets] as const)
   return {
     manifest,
+    mediaType: manifestType,
     digest: digestOf(manifest),
     layer: digestOf(archive),
     blobs: new Map(blobs),
+  }
+}
+
+export const indexType = 'application/vnd.oci.image.index.v1+json'
+
+/** An index of images as a builder makes it, with one attestation for each. */
+export function indexOf(images: readonly Image[], others: object = {}): Image {
+  const attestation = Buffer.from('{}')
+  const manifests = images.flatMap(({ manifest }) => [
+    descriptorOf(manifest, manifestType),
+    {
+      ...descriptorOf(attestation, manifestType),
+      annotations: { 'vnd.docker.reference.type': 'attestation-manifest' },
+    },
+  ])
+  const value = { schemaVersion: 2, mediaType: indexType, manifests, ...others }
+  const manifest = Buffer.from(JSON.stringify(value))
+  const blobs = images.flatMap((image) => [...image.blobs])
+  return {
+    manifest,
+    mediaType: indexType,
+    digest: digestOf(manifest),
+    layer: images[0]?.layer ?? '',
+    blobs: new Map([...blobs, [digestOf(manifest), manifest]]),
   }
 }
 
@@ -52,8 +78,8 @@ export async function writeLayout(
   for (const image of Object.values(images)) {
     for (const [digest, octets] of image.blobs) await writeFile(blobOf(folder, digest), octets)
   }
-  const manifests = Object.entries(images).map(([tag, { manifest }]) => ({
-    ...descriptorOf(manifest, manifestType),
+  const manifests = Object.entries(images).map(([tag, { manifest, mediaType }]) => ({
+    ...descriptorOf(manifest, mediaType),
     annotations: { 'org.opencontainers.image.ref.name': tag },
   }))
   await writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}')

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { readBundle } from '../../../src/policy/bundle-place.ts'
 import { requirement } from '../../requirements.ts'
 import { archiveOf } from '../archive.ts'
-import { blobOf, imageOf, writeLayout, type Image } from './image.ts'
+import { blobOf, imageOf, indexOf, writeLayout, type Image } from './image.ts'
 
 let root: string
 let first: Image
@@ -89,4 +89,17 @@ test('no link leads out of a layout, and no more is read than there may be', asy
   await assert.rejects(readBundle(folder), { message: /^link leads out of the layout/ })
   await truncate(join(folder, 'index.json'), 256 * 1024 + 1)
   await assert.rejects(readBundle(folder), { message: /^file of the layout is too large/ })
+})
+
+test('of an index of images the one image is read, and nothing of it but what its digest names', async () => {
+  requirement('policy.bundle-by-digest')
+  const index = indexOf([first])
+  const folder = await layoutOf({ v1: index })
+  assert.equal(await textOf(folder), 'first')
+  assert.equal(await textOf(`${folder}:v1`), 'first')
+  assert.equal(await textOf(`${folder}@${index.digest}`), 'first')
+  await writeFile(blobOf(folder, first.digest), second.manifest)
+  await assert.rejects(readBundle(folder), { message: /^file is not what it is named for/ })
+  const both = await layoutOf({ v1: indexOf([first, second]) })
+  await assert.rejects(readBundle(both), { message: /^index has 2 images, want=one$/ })
 })

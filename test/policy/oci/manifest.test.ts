@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CountersignError } from '../../../src/errors.ts'
-import { parseIndex, parseManifest } from '../../../src/policy/oci/manifest.ts'
+import { imageIn, parseIndex, parseManifest } from '../../../src/policy/oci/manifest.ts'
 import { requirement } from '../../requirements.ts'
-import { descriptorOf, imageOf, layerType, manifestType } from './image.ts'
+import {
+  descriptorOf,
+  imageOf,
+  indexOf,
+  indexType,
+  layerType,
+  manifestType,
+  type Image,
+} from './image.ts'
 
 const archive = Buffer.from('some archive')
 const layer = descriptorOf(archive, layerType)
@@ -38,6 +46,7 @@ test('a manifest that two readers could read in two ways is none', () => {
       manifestOf({ mediaType: 'application/vnd.oci.image.index.v1+json' }),
       /none of an image, .* got=application\/vnd\.oci\.image\.index\.v1\+json$/,
     ],
+    [manifestOf({ manifests: [] }), /^manifest has manifests, too$/],
     [manifestOf({ layers: [layer, second] }), /^manifest has 2 layers, want=one of /],
     [manifestOf({ layers: [] }), /^manifest has 0 layers, want=one of /],
     [manifestOf({ layers: undefined }), /are no list/],
@@ -84,4 +93,28 @@ test('an index has descriptors, or is none', () => {
   const manifests = [descriptorOf(archive, manifestType)]
   assert.equal(parseIndex(Buffer.from(JSON.stringify({ manifests }))).length, 1)
   assert.throws(() => parseIndex(Buffer.from('{}')), { message: /^manifests of the index are no/ })
+})
+
+test('an index has one image beside its attestations, and is no image itself', () => {
+  requirement('policy.bundle-by-digest')
+  const [one, two] = [imageOf(archive), imageOf(Buffer.from('another'))]
+  assert.equal(imageIn(indexOf([one]).manifest)?.digest, one.digest)
+  assert.equal(imageIn(one.manifest), undefined)
+  const [first, attestation] = [descriptorOf(one.manifest, manifestType), { annotations: 1 }]
+  const cases: readonly (readonly [Image, RegExp])[] = [
+    [indexOf([]), /^index has 0 images, want=one$/],
+    [indexOf([one, two]), /^index has 2 images, want=one$/],
+    [indexOf([one, one]), /^index has 2 images, want=one$/],
+    [indexOf([one], { layers: [] }), /^index has layers, too$/],
+    [indexOf([one], { schemaVersion: 1 }), /^index has 1 images, want=one$/],
+    [indexOf([one], { manifests: undefined }), /are no list/],
+    [indexOf([one], { manifests: [{ ...first, ...attestation }] }), /without a type/],
+    [
+      indexOf([one], { manifests: [{ ...first, mediaType: indexType }] }),
+      /^index has 0 images, want=one$/,
+    ],
+  ]
+  for (const [{ manifest }, message] of cases) {
+    assert.throws(() => imageIn(manifest), { code: 'policy/bundle', message })
+  }
 })

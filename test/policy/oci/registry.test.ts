@@ -11,7 +11,7 @@ import type { BundleAnswer } from '../../../src/policy/bundle-service.ts'
 import { createRegistryService, type RegistryConfig } from '../../../src/policy/oci/registry.ts'
 import { requirement } from '../../requirements.ts'
 import { createAuthority } from '../../support/cluster-credentials.ts'
-import { descriptorOf, imageOf, layerType, type Image } from './image.ts'
+import { descriptorOf, imageOf, indexOf, layerType, type Image } from './image.ts'
 import { openRegistryServer, type Answer, type RegistryServer } from './registry-server.ts'
 
 const repository = 'org/policies'
@@ -382,4 +382,27 @@ test('a key of ours is shown to the registry, and not to where it keeps its laye
       server.closeAllConnections()
     }
   }
+})
+
+test('a tag may name an index: its one image is asked for by its digest, and is that or no answer', async () => {
+  requirement('policy.bundle-by-digest')
+  const index = indexOf([first])
+  await using server = await holding(index)
+  const { ask } = askerOf(server)
+  const etag = `"${index.digest}"`
+  assert.deepEqual(await ask(), { kind: 'bundle', isLongPoll: false, archive, etag })
+  assert.deepEqual(await ask(etag), { kind: 'unchanged', isLongPoll: false })
+  const imagePath = `/v2/${repository}/manifests/${first.digest}`
+  assert.deepEqual(server.asked, [
+    `GET ${manifestPath}`,
+    `GET ${imagePath}`,
+    `GET ${blobPath(first)}`,
+    `GET ${manifestPath}`,
+  ])
+  server.instead(imagePath, (_, response) => void response.end(second.manifest))
+  await refusedWith(/^manifest is not what its digest names, want=sha256:/, ask())
+  server.instead(imagePath, (_, response) => void response.writeHead(404).end())
+  await refusedWith(/^registry answers 404, want=200$/, ask())
+  server.tag('live', indexOf([first, second]))
+  await refusedWith(/^index has 2 images, want=one$/, ask(), 'policy/bundle')
 })

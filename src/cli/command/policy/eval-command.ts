@@ -16,7 +16,7 @@ import type { Value } from '../../../policy/plan/values.ts'
 import { readPolicyFile } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
-import { buildBundle } from './build-plan.ts'
+import { buildBundle, checkTypes } from './build-plan.ts'
 import { makesCode } from './makes-code.ts'
 import { findOpa } from './opa.ts'
 import { isCompiled, planIn } from './open-plan.ts'
@@ -87,6 +87,7 @@ async function buildQuery(
   opa: ReturnType<typeof findOpa>,
 ): Promise<{ readonly content: BundleContent; readonly entrypoint: string }> {
   await listSources(places)
+  await checkTypes(opa, places)
   if (entrypointForm.test(query)) {
     const content = await buildBundle(opa, places, { target: 'plan', entrypoints: [query] })
     return { content, entrypoint: query }

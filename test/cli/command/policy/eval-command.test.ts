@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -106,4 +106,21 @@ test('without a query, a compiler or a file that is there it is wrong usage', as
   assert.equal((await evaluate(bundle)).code, 2)
   assert.equal((await evaluate(bundle, ...query, '--input', join(folder, 'absent'))).code, 2)
   assert.equal((await evaluate(folder, ...query, '--opa', '/nowhere/opa')).code, 2)
+})
+
+test('sources are held to the types beside them before anything is asked', async () => {
+  const sources = join(folder, 'typed')
+  await mkdir(join(sources, 'schemas'), { recursive: true })
+  await writeFile(join(sources, 'a.rego'), 'package a\n')
+  const says = `a.rego:4: rego_type_error: undefined ref: input.context.arguments.citty`
+  const program = await written(
+    'typed-opa',
+    `#!/bin/sh\n[ "$1" = check ] && echo '${says}' >&2\nexit 1\n`,
+  )
+  await chmod(program, 0o755)
+  for (const query of ['a/b', 'data.a.b']) {
+    const { code, err } = await evaluate(sources, '--query', query, '--opa', program)
+    assert.equal(code, 2)
+    assert.match(err, /^countersign: error: opa says: a\.rego:4: rego_type_error: undefined ref/)
+  }
 })
