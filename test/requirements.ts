@@ -711,6 +711,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'no list may be kept by its caller for longer than the certificate lasts that it was made for',
     source: 'MCP 2026-07-28 caching; docs/AUTHORIZATION.md',
   },
+  'gateway.bodies-take-turns': {
+    claim:
+      'however many long bodies come at once, one of them is judged in a turn of the loop, and tenants take turns',
+    source: 'CVE-2026-0621: a body that costs long to read keeps everybody waiting',
+  },
   'gateway.lists-take-turns': {
     claim:
       'a long list keeps nobody waiting for more than a piece of it, and any number of them no other identity',

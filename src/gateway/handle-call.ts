@@ -46,6 +46,7 @@ import { respond, type Responding } from './serve/respond.ts'
 import { Stay } from './stay.ts'
 import type { Parts, Serve } from './serve/serve.ts'
 import type { CallOutcome, Tracer } from './trace/tracer.ts'
+import { turnFor } from './turns.ts'
 
 export interface CallHandlerOptions {
   /** What still has to hold before anybody is served. */
@@ -162,6 +163,8 @@ async function serveCall(known: Known, options: CallHandlerOptions): Promise<Ref
   }
   const { method, rawHeaders } = arrived.request
   if (method === 'DELETE' || method === 'GET') return serveSession(known, caller, options)
+  const turn = turnFor(body.length, caller.account, parts.turns)
+  if (turn !== undefined) await turn
   const read = readCall(known, { caller, body, rawHeaders }, options)
   if (isRefused(read)) return read
   if ('response' in read) return respond({ ...read, reply: replyTo(known) }, parts)

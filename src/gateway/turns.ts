@@ -67,6 +67,11 @@ export function createTurns(later: (next: () => void) => void = setImmediate): T
   }
 }
 
+/** A turn to read a text of so many octets in; a short one is read at once. */
+export function turnFor(octets: number, account: Account, turns: Turns): Soon<void> {
+  return octets > turnOctetsMax ? turns.take(account) : undefined
+}
+
 /** What the gateway lists for itself has turns of its own, one server like another. No name of a tenant holds a space. */
 export function ownAccount(server: string): Account {
   return ['the gateway', 'lists', server]

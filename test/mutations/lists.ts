@@ -154,6 +154,13 @@ export const listMutations: readonly Mutation[] = [
     edits: [['tools <= toolsMax && isCurrent(answered)', 'true']],
   },
   {
+    claim: 'gateway.bodies-take-turns',
+    without: 'the turn of a long body',
+    file: 'src/gateway/handle-call.ts',
+    edits: [['if (turn !== undefined) await turn', '']],
+    tests: ['test/gateway/handle-call.turns.test.ts'],
+  },
+  {
     claim: 'gateway.lists-take-turns',
     without: 'the turn of a long list that is known',
     file: 'src/gateway/permit/list.ts',

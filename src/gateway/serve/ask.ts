@@ -21,7 +21,7 @@ import { nameHeaderThere } from './as-there.ts'
 import { tokenFor } from './call-token.ts'
 import { crossingOf, statusAcross, versionThere, type Crossing } from './crossing.ts'
 import { fault, refuseAnswer, sessionOver } from './fault.ts'
-import { turnOctetsMax, type Turns } from '../turns.ts'
+import { turnFor, type Turns } from '../turns.ts'
 import type { Parts } from './serve.ts'
 
 /** What is asked in the caller's name, and of whom. */
@@ -144,7 +144,7 @@ async function askUpstream(
  */
 function turnsOf({ arrived, caller }: Call, turns: Turns): CollectOptions['takeTurn'] {
   if (arrived.door.kind === 'all') return undefined
-  return (octets) => (octets > turnOctetsMax ? turns.take(caller.account) : undefined)
+  return (octets) => turnFor(octets, caller.account, turns)
 }
 
 /** Sends an upstream what it does not answer, in the caller's name. */
