@@ -127,6 +127,10 @@ const circumstances: Readonly<Record<string, (held: Held) => Promise<readonly [R
       await kind.use(agent, handle, 'elsewhere'),
       kind.elsewhere,
     ],
+    'its owner, at the door of all': async ({ kind, agent, handle }) => [
+      await kind.use(agent, handle, 'at the door of all'),
+      kind.elsewhere,
+    ],
     'its owner, without its last characters': async ({ kind, agent, handle }) => [
       await kind.use(agent, handle.slice(0, -4)),
       kind.unknown,

@@ -18,12 +18,25 @@ export interface HandleRefusal {
   readonly why: string
 }
 
+export type Elsewhere = 'elsewhere' | 'at the door of all'
+
+/** The door at which something is used that was given at that of `server`. */
+export function doorOf(where: Elsewhere | undefined, server = 'files'): string {
+  if (where === undefined) return `/mcp/${server}`
+  return where === 'elsewhere' ? `/mcp/${server === 'files' ? 'web' : 'files'}` : '/mcp'
+}
+
+/** What one is called there. */
+export function nameAt(where: Elsewhere | undefined, name: string, server = 'files'): string {
+  return where === 'at the door of all' ? `${server}_${name}` : name
+}
+
 /** What a caller is given to hold, and what it is good for. One row a kind: the table below tries each in everybody else's hands. */
 export interface HandleRow {
   /** Gets one for this caller. */
   readonly take: (agent: TestClient) => Promise<string>
-  /** Uses it where it is meant to be used, or elsewhere. */
-  readonly use: (agent: TestClient, handle: string, where?: 'elsewhere') => Promise<Reply>
+  /** Uses it where it is meant to be used, at the door of another server, or at that of all. */
+  readonly use: (agent: TestClient, handle: string, where?: Elsewhere) => Promise<Reply>
   readonly worked: (reply: Reply) => boolean
   /** No key here has sealed it. */
   readonly unknown: HandleRefusal
@@ -75,7 +88,7 @@ export function handleRows({
       },
       use(agent, session, where) {
         const { body, headers } = legacy('tools/list', {}, { session })
-        return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+        return agent.post(doorOf(where), body, headers)
       },
       worked: ({ json }) => Array.isArray(json.result?.['tools']),
       unknown: { status: 404, why: 'session is not known' },
@@ -91,7 +104,7 @@ export function handleRows({
       },
       use(agent, cursor, where) {
         const { body, headers } = modern('tools/list', { cursor })
-        return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+        return agent.post(doorOf(where), body, headers)
       },
       worked: ({ json }) => JSON.stringify(json.result?.['tools'] ?? []).includes('"big"'),
       unknown: cursorUnknown,
@@ -106,8 +119,11 @@ export function handleRows({
         return String(reply.json.result?.['requestState'])
       },
       use(agent, requestState, where) {
-        const { body, headers } = modern('tools/call', { name: 'echo', requestState })
-        return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+        const { body, headers } = modern('tools/call', {
+          name: nameAt(where, 'echo'),
+          requestState,
+        })
+        return agent.post(doorOf(where), body, headers)
       },
       worked: ({ json }) => Array.isArray(json.result?.['content']),
       unknown: stateUnknown,
@@ -128,11 +144,7 @@ export function handleRows({
       async use(agent, id, where) {
         const before = answered()
         const { body, headers } = response(id, { session: askedIn })
-        const reply = await agent.post(
-          where === 'elsewhere' ? '/mcp/web' : '/mcp/files',
-          body,
-          headers,
-        )
+        const reply = await agent.post(doorOf(where), body, headers)
         if (answered() > before) return { ...reply, json: { result: {} } }
         // A session that is not known is told of before what is answered in it; nothing else is ever told.
         const isNobodys = reply.status === 202 || reply.status === 404
@@ -152,7 +164,7 @@ export function handleRows({
       },
       use(agent, taskId, where) {
         const { body, headers } = modern('tasks/get', { taskId })
-        return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+        return agent.post(doorOf(where), body, headers)
       },
       worked: ({ json }) => json.result?.['status'] === 'working',
       unknown: taskUnknown,
@@ -169,7 +181,7 @@ export function handleRows({
         return String(task?.taskId)
       },
       async use(agent, taskId, where) {
-        const path = where === 'elsewhere' ? '/mcp/web' : '/mcp/files'
+        const path = doorOf(where)
         const session = await openSession(agent, path)
         const { body, headers } = legacy('tasks/result', { taskId }, { session })
         return agent.post(path, body, headers)

@@ -1,4 +1,4 @@
-import { elicitationOf, type HandleRefusal, type HandleRow } from './handles.ts'
+import { doorOf, elicitationOf, nameAt, type HandleRefusal, type HandleRow } from './handles.ts'
 import { legacy, modern, modernMeta, whyOf, type Reply, type TestClient } from './client.ts'
 import { subscriptionId } from './listening.ts'
 import { openSession, openStream, type OpenStream } from './session.ts'
@@ -65,11 +65,10 @@ export function openHandleRows({
       },
       async use(agent, requestState, where) {
         const inputResponses = { 'ask-1': { action: 'accept', content: {} } }
-        const params = { name: 'echo', requestState, inputResponses, _meta: metaOfForms }
+        const name = nameAt(where, 'echo', 'old')
+        const params = { name, requestState, inputResponses, _meta: metaOfForms }
         const { body, headers } = modern('tools/call', params)
-        return whole(
-          await agent.post(where === 'elsewhere' ? '/mcp/files' : '/mcp/old', body, headers),
-        )
+        return whole(await agent.post(doorOf(where, 'old'), body, headers))
       },
       worked: ({ json }) => JSON.stringify(json.result?.['content']) === '["answered"]',
       unknown: stateUnknown,
@@ -89,7 +88,7 @@ export function openHandleRows({
         return String(meta?.progressToken)
       },
       async use(agent, token, where) {
-        const path = where === 'elsewhere' ? '/mcp/web' : '/mcp/files'
+        const path = doorOf(where)
         const before = told(token)
         const first = await say(agent, path, { token, session: askedIn })
         if (whyOf(first) === 'certificate is revoked') return first
@@ -120,7 +119,7 @@ export function openHandleRows({
         return /^id: (.*)$/m.exec(stream.octets())?.[1] ?? ''
       },
       async use(agent, place, where) {
-        const path = where === 'elsewhere' ? '/mcp/web' : '/mcp/files'
+        const path = doorOf(where)
         const ask = async (session: string): Promise<Reply> => {
           const headers = { accept: 'text/event-stream', 'mcp-session-id': session }
           return whole(
@@ -153,8 +152,8 @@ export function openHandleRows({
       },
       use(agent, subscription, where) {
         const meta = { ...modernMeta, [subscriptionId]: subscription }
-        const { body, headers } = modern('tools/call', { name: 'echo', _meta: meta })
-        return agent.post(where === 'elsewhere' ? '/mcp/web' : '/mcp/files', body, headers)
+        const { body, headers } = modern('tools/call', { name: nameAt(where, 'echo'), _meta: meta })
+        return agent.post(doorOf(where), body, headers)
       },
       worked: () => false,
       // It says on its own stream of which it is, and is of use to nobody else where: not to its owner either.
