@@ -59,6 +59,16 @@ export function requestedSource(
   }
 }
 
+/** What is to be known of a credential of this source where another one is to be used. */
+export function standingOf(
+  name: SourceName,
+  wanted: SourceName | undefined,
+): { readonly ok: boolean; readonly reason: string } {
+  if (name === 'self-signed') return { ok: false, reason: 'self-signed: nobody vouches for it' }
+  if (name === wanted) return { ok: true, reason: name }
+  return { ok: false, reason: `${name}, which stands in for ${wanted}` }
+}
+
 export function noneThere(why: string): CountersignError {
   return new CountersignError('renewal/source', why)
 }

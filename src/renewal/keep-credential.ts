@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Condition } from '../readiness.ts'
 import type { CredentialFolder } from './credential-folder.ts'
-import { noneThere, type CredentialSource, type Offered } from './credential-source.ts'
+import { noneThere, standingOf, type CredentialSource, type Offered } from './credential-source.ts'
 import { lastsAt, replaces, type Accepted, type Held } from './held.ts'
 
 export interface KeeperOptions {
@@ -160,12 +160,9 @@ class CredentialKeeper implements Keeper {
   #sourceState(): Pick<Condition, 'ok' | 'reason'> {
     const held = this.#held
     const [first] = this.#attempts
-    const wanted = first?.source.name ?? ''
-    if (held === undefined) return { ok: true, reason: `${wanted}, asked first` }
-    const { name } = held.source
-    if (name === 'self-signed') return { ok: false, reason: 'self-signed: nobody vouches for it' }
-    if (held.rank === 0) return { ok: true, reason: name }
-    return { ok: false, reason: `${name}, which stands in for ${wanted}` }
+    const wanted = first?.source.name
+    if (held === undefined) return { ok: true, reason: `${wanted ?? 'none'}, asked first` }
+    return standingOf(held.source.name, wanted)
   }
 
   /** What is of a source before this one and does not last is no reason to wait; files are followed all the while. */

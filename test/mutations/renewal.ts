@@ -29,14 +29,21 @@ export const renewalMutations: readonly Mutation[] = [
   {
     claim: inOrder,
     without: 'what is said of a source that stands in',
-    file: keeper,
+    file: 'src/renewal/credential-source.ts',
     edits: [
       [
-        'if (held.rank === 0) return { ok: true, reason: name }',
+        'if (name === wanted) return { ok: true, reason: name }',
         'return { ok: true, reason: name }',
       ],
     ],
     tests: ordered,
+  },
+  {
+    claim: inOrder,
+    without: 'the warning of who looks at a credential that stands in',
+    file: 'src/cli/agent/run-agent.ts',
+    edits: [['standsIn: ok ? undefined : reason', 'standsIn: undefined']],
+    tests: ['test/cli/command/agent-program.test.ts'],
   },
   {
     claim: inOrder,

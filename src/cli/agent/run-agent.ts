@@ -3,6 +3,7 @@ import type { Log } from '../../log.ts'
 import { createMetrics, silentMetrics, type Metrics } from '../../metrics.ts'
 import { isReady } from '../../readiness.ts'
 import { openCredentialFolder, readCredentialFiles } from '../../renewal/credential-folder.ts'
+import { standingOf } from '../../renewal/credential-source.ts'
 import { createKeeper, type Keeper } from '../../renewal/keep-credential.ts'
 import { openAdminListener } from '../admin-listener.ts'
 import type { Running } from '../running.ts'
@@ -48,8 +49,15 @@ export async function runAgentOnce(
   await hook.idle()
 }
 
-/** Until when the credential in the folder is good. Throws what is wrong with it: `renewal/certificate`, `pki/…`. */
-export async function checkCredential(config: AgentConfig, now: number): Promise<Date> {
+/** A credential that is good. */
+interface Checked {
+  readonly until: Date
+  /** Said of one that is not of the source that is to be used. */
+  readonly standsIn: string | undefined
+}
+
+/** Until when the credential in the folder is good, and whether it stands in. Throws what is wrong with it: `renewal/certificate`, `pki/…`. */
+export async function checkCredential(config: AgentConfig, now: number): Promise<Checked> {
   const files = await readCredentialFiles(config.folder)
   if (files === undefined) {
     throw new CountersignError('renewal/certificate', 'there is no credential in the folder', {
@@ -57,12 +65,15 @@ export async function checkCredential(config: AgentConfig, now: number): Promise
     })
   }
   const { source = 'csr' } = files
-  if (!config.sources.some((each) => each === source)) {
+  const known = config.sources.find((each) => each === source)
+  if (known === undefined) {
     const why = `the credential in the folder is of a source that is not used, got=${source}`
     throw new CountersignError('renewal/certificate', why)
   }
   const { verify } = keptOf(config, () => now)
-  return verify(files.credentialBundle, files.trustBundle).notAfter
+  const { notAfter } = verify(files.credentialBundle, files.trustBundle)
+  const { ok, reason } = standingOf(known, config.sources[0])
+  return { until: notAfter, standsIn: ok ? undefined : reason }
 }
 
 async function openKeeper(

@@ -61,13 +61,15 @@ Examples:
         const read = { ...configured, memory: memory || configured.memory }
         if (check) {
           const now = Date.now()
-          const until = await checkCredential(read, now).catch((error: unknown) => {
+          const { until, standsIn } = await checkCredential(read, now).catch((error: unknown) => {
             if (!days || !(error instanceof CountersignError)) throw error
             terminal.err(`countersign: ${error.message} (${error.code})\n`)
             throw new Answered(notGood)
           })
           const left = Math.floor((until.getTime() - now) / 86_400_000)
           terminal.out(`good until ${until.toISOString()}, ${left} days\n`)
+          if (standsIn !== undefined)
+            terminal.err(`countersign: warning: its source is ${standsIn}\n`)
           if (days) throw new Answered(Math.min(left, daysMax))
           return
         }

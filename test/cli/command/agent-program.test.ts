@@ -155,7 +155,11 @@ test('what signs itself needs nobody, and is good for its own configuration alon
   const made = { sources: ['self-signed'], production: false, folder: 'made', log }
   const config = { ...serving, ...made, trustBundle: undefined }
   assert.equal((await agent(config, '--once')).code, 0)
-  assert.equal((await agent(config, '--check')).code, 0)
+  const checked = await agent(config, '--check')
+  assert.equal(checked.code, 0)
+  assert.match(checked.told, /warning: its source is self-signed: nobody vouches for it/)
+  const first = { ...config, trustBundle: serving.trustBundle, sources: ['csr', 'self-signed'] }
+  assert.match((await agent(first, '--check')).told, /warning: its source is self-signed/)
   const { code, told } = await agent({ ...serving, folder: 'made' }, '--check')
   assert.equal(code, 1)
   assert.match(told, /of a source that is not used, got=self-signed/)
