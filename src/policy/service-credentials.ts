@@ -69,8 +69,8 @@ async function readCredential(file: string): Promise<string> {
     const found = await readBoundedFile(file, credentialOctetsMax)
     if (found !== undefined) return found.content.toString()
   } catch (cause) {
-    const message = `file of the bundle service cannot be read, got=${quoted(file, 200)}`
+    const message = `file of the service cannot be read, got=${quoted(file, 200)}`
     throw new BundleServiceError(message, { cause })
   }
-  throw new BundleServiceError(`file of the bundle service is too large: ${quoted(file, 200)}`, {})
+  throw new BundleServiceError(`file of the service is too large: ${quoted(file, 200)}`, {})
 }

@@ -13,6 +13,7 @@ import {
   checkTrustBundle,
 } from './check-files.ts'
 import { checkToolServers } from './check-tool-servers.ts'
+import { checkReceiver } from './check-receiver.ts'
 import { checkUpstream, type UpstreamCheckOptions } from './check-upstream.ts'
 import { readConfiguration } from '../configuration.ts'
 import {
@@ -31,6 +32,7 @@ export type GatewayCheckName =
   | 'trust-bundle'
   | 'handle-keys'
   | 'policy'
+  | 'decision-receiver'
   | 'decision-log'
   | 'tool-servers'
   | 'upstream'
@@ -121,6 +123,8 @@ async function checkGateway(
   say('handle-keys', await checkHandleKeys(config, now()))
   say('policy', await checkPolicy(config, signal))
   say('decision-log', await checkDecisionLog(config))
+  const { upload } = config.decisionLog
+  if (upload !== undefined) say('decision-receiver', await checkReceiver(upload, signal))
   if (own === undefined || trustBundle.value === undefined) {
     const hint = 'mend credential and trust bundle first: a connection is made with both'
     if (config.toolServers)

@@ -186,7 +186,7 @@ function unreachable(error: unknown): UploadError {
   return new UploadError(`receiver cannot be reached, got=${messageOf(error)}`)
 }
 
-function messageOf(error: unknown): string {
+export function messageOf(error: unknown): string {
   if (error instanceof CountersignError) return error.message
   const { code, message } = error as NodeJS.ErrnoException
   return code ?? quoted(message)
