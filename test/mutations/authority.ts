@@ -104,6 +104,13 @@ export const authorityMutations: readonly Mutation[] = [
     tests: ['test/signer/anchors/client-authorities.test.ts'],
   },
   {
+    claim: 'pki.leaf-within-issuer',
+    without: 'the look whether the CA in force is still the one that was prepared for',
+    file: 'src/pki/issue.ts',
+    edits: [['rules.authority !== rules.current', 'rules.authority === undefined']],
+    tests: ['test/signer/issue/issuance-faults.test.ts'],
+  },
+  {
     claim: elsewhere,
     without: 'the proof of the key',
     file: 'src/pki/remote-authority.ts',

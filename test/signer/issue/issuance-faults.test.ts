@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import type { Authority } from '../../../src/pki/authority.ts'
 import { requirement } from '../../requirements.ts'
 import { askedOf } from '../asked.ts'
-import { faults, World } from './issuance-world.ts'
+import { createWorldAuthority, faults, World } from './issuance-world.ts'
 import type { Fault } from './issuance-world.ts'
 import { evidenceOf } from '../workload.ts'
 
@@ -77,6 +79,51 @@ for (const scenario of scenarios) {
       }),
       { numRuns: 300 },
     )
+  })
+}
+
+const successor = createWorldAuthority()
+const minute = 60_000
+
+/** What becomes of the CA, and the one that is in force until its successor is. */
+const authorityChanges: Readonly<Record<string, (before: Authority, now: number) => Authority>> = {
+  'its CA replaced': () => createWorldAuthority(),
+  'its CA ended': (before, now) => {
+    const notAfter = new Date(now - 1000)
+    return { ...before, notAfter, certificate: { ...before.certificate, notAfter } }
+  },
+  // The end of an authority is that of whatever ends first on its path, though its own certificate has not.
+  'the root above its CA ended': (before, now) => ({ ...before, notAfter: new Date(now - 1) }),
+  'its CA about to end': (before, now) => ({ ...before, notAfter: new Date(now + 59 * minute) }),
+}
+
+for (const [what, change] of Object.entries(authorityChanges)) {
+  test(`a request gets there when any of its calls finds ${what}, and by no CA but the one in force`, async () => {
+    requirement('signer.no-record-no-signature')
+    requirement('pki.leaf-within-issuer')
+    for (let call = 0; call < callsMax; call += 1) {
+      for (const fault of [undefined, ...faults]) {
+        const world = new World(askedOf())
+        if (fault !== undefined) world.faultAt = new Map([[call + 1, fault]])
+        let renewedAt = Infinity
+        world.atCall = (now) => {
+          if (now === call) {
+            world.authority = change(world.authority, world.now)
+            renewedAt = world.now + 20_000
+          }
+          if (world.now >= renewedAt) world.authority = successor
+        }
+        await world.run()
+        await world.settle()
+        world.checkSettled()
+        const said = `${call} ${fault}: ${world.trace.join(' ')}`
+        assert.equal(world.status?.conditions[0].type, 'Issued', said)
+        const leaf = new X509Certificate(world.status.certificateChain ?? '')
+        const { signedBy } = world
+        assert.ok(signedBy && leaf.verify(signedBy.certificate.publicKey), said)
+        assert.ok(leaf.validToDate.getTime() <= signedBy.notAfter.getTime(), said)
+      }
+    }
   })
 }
 

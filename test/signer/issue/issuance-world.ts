@@ -3,11 +3,8 @@ import { CountersignError } from '../../../src/errors.ts'
 import type { IssuanceIntent, IssuanceResult, LedgerRecord } from '../../../src/ledger/record.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics, type Labels } from '../../../src/metrics.ts'
-import {
-  createSelfSignedAuthority,
-  parseAuthority,
-  staticAuthoritySource,
-} from '../../../src/pki/authority.ts'
+import { createSelfSignedAuthority, notEnded, parseAuthority } from '../../../src/pki/authority.ts'
+import type { Authority } from '../../../src/pki/authority.ts'
 import { createIssuer } from '../../../src/pki/issue.ts'
 import type { Issuer } from '../../../src/pki/issue.ts'
 import { createProfile } from '../../../src/pki/profile.ts'
@@ -57,15 +54,16 @@ const profile = createProfile({
   production: false,
   lifetimeSecondsMax: 86_400,
 })
-const authority = parseAuthority({
-  ...createSelfSignedAuthority({
-    trustDomain: profile.trustDomain,
-    lifetimeSeconds: 864_000,
-    now: () => start,
-  }),
-  trustDomain: profile.trustDomain,
-  now: () => start,
-})
+
+/** A CA that is good for ten days. */
+export function createWorldAuthority(): Authority {
+  const { trustDomain } = profile
+  const now = (): number => start
+  const made = createSelfSignedAuthority({ trustDomain, lifetimeSeconds: 864_000, now })
+  return parseAuthority({ ...made, trustDomain, now })
+}
+
+const authority = createWorldAuthority()
 
 /** Thrown by a call of a process that is dead. */
 class Crash extends Error {}
@@ -86,6 +84,12 @@ export class World {
   readonly policyInputs: IssuanceInput[] = []
   now: number = start
   calls = 0
+  /** Told of each call before it is made. */
+  atCall: ((call: number) => void) | undefined
+  /** The CA in force. */
+  authority: Authority = authority
+  /** The one that was in force at the last signature. */
+  signedBy: Authority | undefined
   faultAt: ReadonlyMap<number, Fault> = new Map()
   /** What a live and a cached look at the cluster give. */
   live: Evidence = evidenceOf()
@@ -247,7 +251,11 @@ export class World {
   #createIssuance(): Issuance {
     const issuer = createIssuer({
       profile,
-      authorities: staticAuthoritySource(authority),
+      authorities: {
+        current: () => notEnded(this.authority, this.now),
+        anchors: () => this.authority.anchors,
+        onChange: () => () => {},
+      },
       now: () => this.now,
     })
     return createIssuance({
@@ -307,7 +315,9 @@ export class World {
       issue: (prepared) =>
         this.#effectNow('sign', 'pki/inspection', () => {
           this.#signed.add(prepared.serialNumber)
-          return issuer.issue(prepared)
+          const issued = issuer.issue(prepared)
+          this.signedBy = this.authority
+          return issued
         }),
     }
   }
@@ -316,6 +326,7 @@ export class World {
   #next(name: string): Fault | undefined {
     if (this.#crashed) throw new Crash()
     this.#arrive()
+    this.atCall?.(this.calls)
     const fault = this.faultAt.get(this.calls)
     this.calls += 1
     this.now += 10
