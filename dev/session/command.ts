@@ -10,7 +10,8 @@ import { readConfiguration } from '../../src/cli/configuration.ts'
 import { createLog } from '../../src/cli/create-log.ts'
 import { openDevSession } from './open-session.ts'
 import { followDecisions, type SeenDecision } from './follow-decisions.ts'
-import { buildSources, followSources, isSources } from './follow-sources.ts'
+import type { BundleStatus } from '../../src/policy/bundle-status.ts'
+import { buildSources, followSources, isSources, type BundleState } from './follow-sources.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
 import { policySchema, type PolicyConfig } from '../../src/cli/shared-configuration.ts'
 import type { Terminal } from '../../src/cli/terminal.ts'
@@ -93,13 +94,28 @@ async function tell(told: {
   narrator.invitation(devFile, world.paths.devFile, own)
   if (sources !== undefined) {
     const line = (text: string): void => narrator.progress(text)
-    followSources({ ...sources, tell: line, signal: terminal.signal, builtAt })
+    const inForce = (): Promise<BundleState> => stateOf(gateway.adminUrl)
+    followSources({ ...sources, tell: line, inForce, signal: terminal.signal, builtAt })
   }
   const show = (decision: SeenDecision): void => narrator.decision(decision)
   const following = await followDecisions(devFile.decisionLog, show, terminal.signal)
   // Whoever removes its folder hears why nothing goes on.
   await Promise.race([following.ended, session.ended])
   return ok
+}
+
+/** What a gateway says of its bundle; nothing while it does not answer. */
+async function stateOf(adminUrl: string): Promise<BundleState> {
+  try {
+    const response = await fetch(new URL('/v1/status', adminUrl))
+    const { result } = (await response.json()) as {
+      readonly result: { readonly bundles: Readonly<Record<string, BundleStatus>> }
+    }
+    const { active_revision: revision, message: problem } = result.bundles['countersign'] ?? {}
+    return { revision, problem }
+  } catch {
+    return { revision: undefined, problem: undefined }
+  }
 }
 
 /** The first start of a program may fetch it first, as npx does. */
