@@ -226,6 +226,9 @@ class GatheringLog implements DecisionLogFile {
     if (this.#lost !== undefined) {
       this.#options.log.error({ events: this.#lost.events }, 'decision log ends with lost events')
     }
+    if (!this.#dropped.isEmpty) {
+      this.#options.log.error({}, 'decision log ends and does not tell what rules have dropped')
+    }
     await this.#file[Symbol.asyncDispose]()
   }
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
 import { createAuthorizer } from '../../src/policy/authorizer.ts'
-import { openDecisionLog, type Drops } from '../../src/policy/decision-log.ts'
+import { createDecisionLog, openDecisionLog, type Drops } from '../../src/policy/decision-log.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { dropEntrypoint, entrypoints, type PolicyEngine } from '../../src/policy/engine.ts'
 import { lostAt } from '../../src/policy/author/logged-decision.ts'
@@ -13,6 +13,7 @@ import { createDropped } from '../../src/policy/dropped.ts'
 import { loadPolicyBundle } from '../support/load-policy.ts'
 import { requirement } from '../requirements.ts'
 import { callTexts } from './call-input.ts'
+import { keepLines } from './event-lines.ts'
 import { openFolder } from './upload/folder.ts'
 
 const shipped = await loadPolicyBundle()
@@ -135,6 +136,26 @@ test('of a rule that breaks, the event is kept without what only a mask may show
   assert.deepEqual(idsOf(events), ['a'])
   assert.deepEqual(events[0]?.['error'], { message: 'event cannot be masked', mask: 'policy/fuel' })
   assert.ok(counted.includes('countersign_policy_errors_total'))
+})
+
+test('what the log has no room to tell when it ends, the log of the program says', async () => {
+  requirement('policy.drops-are-told')
+  const said: string[] = []
+  const { file } = keepLines()
+  const log = createDecisionLog(
+    { ...file, available: false },
+    {
+      engine: { ...shipped, evaluate: () => true },
+      labels: () => ({}),
+      now: () => 0,
+      log: { ...silentLog, error: (_, message) => void said.push(message) },
+      metrics: silentMetrics,
+      drops: 'by-policy',
+    },
+  )
+  log.record({ decisionId: 'a', path: entrypoints.decision, requestedBy: 'x', evaluated })
+  await log[Symbol.asyncDispose]()
+  assert.deepEqual(said, ['decision log ends and does not tell what rules have dropped'])
 })
 
 test('what could not be told is told later, each revision by itself', () => {

@@ -21,7 +21,7 @@ export function regexBuiltins(meter: Meter): Builtins {
     const [pattern, text, count] = given
     const compiled = isText(pattern) ? patterns.compile(pattern) : undefined
     if (compiled === undefined || !isText(text)) return undefined
-    if (typeof count !== 'number' || !Number.isInteger(count)) return undefined
+    if (typeof count !== 'number' || !Number.isSafeInteger(count)) return undefined
     return compiled.matches(text, count < 0 ? Infinity : count, withGroups).map((marks) => {
       const groups = withGroups ? compiled.groups.length : 1
       meter.spend(groups)

@@ -172,6 +172,7 @@ test('what is no text is no pattern, and has no matches', () => {
   assert.equal(call('regex.match', 'a', 5), undefined)
   assert.equal(call('regex.match', null, 'a'), undefined)
   assert.equal(call('regex.find_n', 'a', 'a', '1'), undefined)
+  assert.equal(call('regex.find_n', 'a', 'a', 1e30), undefined)
   assert.equal(call('regex.replace', 'a', 'a', false), undefined)
   assert.equal(call('regex.template_match', 'a', 'a', '{', 1), undefined)
 })
