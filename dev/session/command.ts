@@ -10,7 +10,6 @@ import { readConfiguration } from '../../src/cli/configuration.ts'
 import { createLog } from '../../src/cli/create-log.ts'
 import { openDevSession } from './open-session.ts'
 import { followDecisions, type SeenDecision } from './follow-decisions.ts'
-import type { BundleStatus } from '../../src/policy/bundle-status.ts'
 import { buildSources, followSources, isSources, type BundleState } from './follow-sources.ts'
 import { createNarrator, type Narrator } from './narrator.ts'
 import { policySchema, type PolicyConfig } from '../../src/cli/shared-configuration.ts'
@@ -104,12 +103,18 @@ async function tell(told: {
   return ok
 }
 
+/** As far as it is read. */
+interface Status {
+  readonly active_revision?: string
+  readonly message?: string
+}
+
 /** What a gateway says of its bundle; nothing while it does not answer. */
 async function stateOf(adminUrl: string): Promise<BundleState> {
   try {
     const response = await fetch(new URL('/v1/status', adminUrl))
     const { result } = (await response.json()) as {
-      readonly result: { readonly bundles: Readonly<Record<string, BundleStatus>> }
+      readonly result: { readonly bundles: Readonly<Record<string, Status>> }
     }
     const { active_revision: revision, message: problem } = result.bundles['countersign'] ?? {}
     return { revision, problem }

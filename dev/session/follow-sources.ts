@@ -3,7 +3,6 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { run } from '../../src/cli/program.ts'
-import { readBundle } from '../../src/policy/bundle-place.ts'
 
 export interface SourcesOptions {
   /** Folder of Rego. */
@@ -43,8 +42,20 @@ export async function buildSources({
   bundle,
   signal,
 }: Pick<SourcesOptions, 'sources' | 'bundle' | 'signal'>): Promise<string | undefined> {
-  const { code, err } = await runPolicy(['build', sources, '-o', bundle], signal)
-  return code === 0 ? undefined : errorIn(err)
+  const built = await build({ sources, bundle, signal })
+  return 'problem' in built ? built.problem : undefined
+}
+
+async function build({
+  sources,
+  bundle,
+  signal,
+}: Pick<SourcesOptions, 'sources' | 'bundle' | 'signal'>): Promise<
+  { readonly revision: string } | { readonly problem: string }
+> {
+  const words = ['build', sources, '-o', bundle, '--json']
+  const { code, out, err } = await runPolicy(words, signal)
+  return code === 0 ? (JSON.parse(out) as { readonly revision: string }) : { problem: errorIn(err) }
 }
 
 async function runPolicy(
@@ -70,13 +81,10 @@ function errorIn(said: string): string {
 const inForceMilliseconds = 30_000
 
 /** Waits until the bundle that was built is in force, and gives why it is not. */
-async function awaitInForce({
-  bundle,
-  inForce,
-  signal,
-}: Required<Pick<SourcesOptions, 'bundle' | 'inForce' | 'signal'>>): Promise<string | undefined> {
-  const { files } = await readBundle(bundle)
-  const { revision } = JSON.parse(String(files.get('.manifest'))) as { readonly revision: string }
+async function awaitInForce(
+  revision: string,
+  { inForce, signal }: Required<Pick<SourcesOptions, 'inForce' | 'signal'>>,
+): Promise<string | undefined> {
   const deadline = performance.now() + inForceMilliseconds
   for (;;) {
     const state = await inForce()
@@ -103,13 +111,13 @@ const isSource = /\.(?:rego|json)$/
 
 /** Builds again after each save since the last build, one build after the other, until the signal. */
 export function followSources(options: SourcesOptions & { readonly builtAt: number }): void {
-  const { sources, bundle, tell, inForce, signal, builtAt } = options
+  const { sources, tell, inForce, signal, builtAt } = options
   let timer: NodeJS.Timeout | undefined
   let savedAt: number | undefined
   /** What stood there when the last build began. */
   let seen: string | undefined
   let building: Promise<void> = Promise.resolve()
-  const build = async (): Promise<void> => {
+  const buildNow = async (): Promise<void> => {
     if (signal.aborted) return
     const saved = savedAt ?? performance.now()
     savedAt = undefined
@@ -118,10 +126,12 @@ export function followSources(options: SourcesOptions & { readonly builtAt: numb
     const said = (line: string): void => {
       if (!signal.aborted) tell(line)
     }
-    const problem = await buildSources(options)
-    said(problem ?? `policy checked and built ${since()} after it was saved`)
-    if (problem !== undefined || inForce === undefined || signal.aborted) return
-    const refused = await awaitInForce({ bundle, inForce, signal })
+    const built = await build(options)
+    said(
+      'problem' in built ? built.problem : `policy checked and built ${since()} after it was saved`,
+    )
+    if ('problem' in built || inForce === undefined || signal.aborted) return
+    const refused = await awaitInForce(built.revision, { inForce, signal })
     said(
       refused === undefined
         ? `policy in force after ${since()}`
@@ -133,7 +143,7 @@ export function followSources(options: SourcesOptions & { readonly builtAt: numb
     clearTimeout(timer)
     savedAt ??= performance.now()
     timer = setTimeout(() => {
-      building = building.then(build)
+      building = building.then(buildNow)
     }, settleMilliseconds)
   }
   const watcher = watch(sources, { recursive: true, signal }, (_event, name) => {
