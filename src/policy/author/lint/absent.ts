@@ -17,24 +17,38 @@ const listing = new Set([
 export interface DirectedBody {
   readonly rule: RegoRule
   readonly directions: ReadonlySet<Direction>
+  /** The names of the tools that it is about; undefined where it may be about any. */
+  readonly tools: ReadonlySet<string> | undefined
 }
 
-/** The arguments of a call that some rule demands: without them what it permits is not permitted, or what it denies is denied. */
-export function demandedArguments(bodies: readonly DirectedBody[]): ReadonlySet<string> {
-  return new Set(
-    bodies.flatMap(({ rule, directions }) =>
-      rule.body.flatMap((expression) => {
-        const demands: Direction = expression.negated === true ? 'denies' : 'permits'
-        return directions.has(demands) ? argumentsIn(expression.terms) : []
-      }),
-    ),
-  )
+/** The arguments of a call that some rule demands, each with the tools of which it does. */
+type Demanded = ReadonlyMap<string, readonly DirectedBody['tools'][]>
+
+/** Those without which what a rule permits is not permitted, or what it denies is denied. */
+export function demandedArguments(bodies: readonly DirectedBody[]): Demanded {
+  const demanded = new Map<string, DirectedBody['tools'][]>()
+  for (const { rule, directions, tools } of bodies) {
+    for (const { negated, terms } of rule.body) {
+      if (!directions.has(negated === true ? 'denies' : 'permits')) continue
+      for (const name of argumentsIn(terms)) {
+        demanded.set(name, [...(demanded.get(name) ?? []), tools])
+      }
+    }
+  }
+  return demanded
+}
+
+/** Whether every tool that a body is about is refused without the argument elsewhere. */
+function isDemanded(demanded: Demanded, name: string, tools: DirectedBody['tools']): boolean {
+  const of = demanded.get(name) ?? []
+  if (of.includes(undefined)) return true
+  return tools !== undefined && [...tools].every((tool) => of.some((each) => each?.has(tool)))
 }
 
 /** The expressions of a body by which a call passes because an argument is absent. */
 export function lintAbsence(
-  { rule, directions }: DirectedBody,
-  demanded: ReadonlySet<string>,
+  { rule, directions, tools }: DirectedBody,
+  demanded: Demanded,
 ): readonly Finding[] {
   const given = variablesOf(rule.body)
   return rule.body.flatMap((expression) => {
@@ -50,7 +64,7 @@ export function lintAbsence(
     }
     if (directions.has('denies') && isLeftOut(expression, given)) {
       const names = [...argumentsIn(expression.terms), ...argumentsOf(expression, given)]
-      const missed = names.filter((name) => !demanded.has(name))
+      const missed = names.filter((name) => !isDemanded(demanded, name, tools))
       found.push(...missed.map((name) => deniesNothingWithout(name, row)))
     }
     return found

@@ -55,7 +55,7 @@ export function idOf(module: RegoModule, rule: RegoRule): string {
   return `${pathOf(module)}.${nameOf(rule)}`
 }
 
-function pathOf(module: RegoModule): string {
+export function pathOf(module: RegoModule): string {
   return module.package.path.map(({ value }) => String(value)).join('.')
 }
 
@@ -64,7 +64,7 @@ function opposite(direction: Direction): Direction {
 }
 
 /** The rules that a rule asks for: by their names, or by their whole paths. */
-function usesIn(
+export function usesIn(
   rule: RegoRule,
   path: string,
 ): readonly { readonly id: string; readonly isNegated: boolean }[] {

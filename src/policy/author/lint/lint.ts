@@ -1,7 +1,7 @@
 import { demandedArguments, lintAbsence } from './absent.ts'
 import { constraintsOf, contradictionIn } from './constraints.ts'
 import type { Constraint } from './constraints.ts'
-import { directionsOf, idOf } from './directions.ts'
+import { directionsOf, idOf, pathOf, usesIn } from './directions.ts'
 import { valuesAt } from './known-values.ts'
 import { lintPatterns } from './patterns.ts'
 import { bodiesOf, nameOf } from './rego-module.ts'
@@ -31,13 +31,16 @@ export function lintPolicy(
         file,
         rule,
         name: nameOf(head),
+        id: idOf(module, head),
+        uses: new Set(usesIn(rule, pathOf(module)).map(({ id }) => id)),
         directions: directions.get(idOf(module, head)) ?? new Set(),
         schemas: schemasOf(module, head),
       })),
     ),
   )
-  const demanded = demandedArguments(bodies)
-  return bodies.flatMap(({ file, name, schemas, ...body }) =>
+  const scoped = bodies.map((body) => ({ ...body, tools: toolsOf(body, bodies) }))
+  const demanded = demandedArguments(scoped)
+  return scoped.flatMap(({ file, name, schemas, ...body }) =>
     [
       ...lintAbsence(body, demanded),
       ...lintPatterns(body.rule.body),
@@ -86,6 +89,31 @@ function lintValues(
     return why === undefined || last === undefined ? [] : [neverHolds(place, why, last.row)]
   })
   return [...unknown, ...contradicting]
+}
+
+interface UsingBody {
+  readonly rule: RegoRule
+  readonly id: string
+  /** The rules that it asks for. */
+  readonly uses: ReadonlySet<string>
+}
+
+/** The tools that a body is about: as it says itself, or else as all do that ask for its rule. Undefined where it may be any. */
+function toolsOf(body: UsingBody, bodies: readonly UsingBody[]): ReadonlySet<string> | undefined {
+  const own = toolNames(body.rule)
+  if (own !== undefined) return own
+  const asking = bodies.filter(({ id, uses }) => id !== body.id && uses.has(body.id))
+  const theirs = asking.map(({ rule }) => toolNames(rule))
+  if (theirs.length === 0 || theirs.includes(undefined)) return undefined
+  return new Set(theirs.flatMap((names) => [...(names ?? [])]))
+}
+
+function toolNames({ body }: RegoRule): ReadonlySet<string> | undefined {
+  const found = constraintsOf(body).find(
+    ({ place, demand, isNegated }) =>
+      place === 'input.resource.id' && demand.kind === 'among' && !isNegated,
+  )
+  return found?.demand.kind === 'among' ? new Set(found.demand.values.map(String)) : undefined
 }
 
 /** A body that is about one tool by its name and its server’s has the types of its arguments, also without METADATA. */

@@ -46,7 +46,7 @@ function marked(file: string): readonly string[] {
   })
 }
 
-for (const file of ['absent.rego', 'allow.rego']) {
+for (const file of ['absent.rego', 'allow.rego', 'tools.rego']) {
   test(`the rows of ${file} by which a call passes that lacks an argument are told, and no other`, () => {
     requirement('policy.absence-is-told')
     const told = lint(file).map(({ row, code }) => `${row} ${code}`)
