@@ -68,13 +68,14 @@ export async function mergeObject<T>(
     readonly patch: object
     /** Null takes one away. */
     readonly annotations?: Readonly<Record<string, string | null>> | undefined
+    readonly labels?: Readonly<Record<string, string | null>> | undefined
     readonly subresource?: string
     readonly query?: Readonly<Record<string, string>>
     readonly signal?: AbortSignal
   },
 ): Promise<T> {
   const { name, namespace, uid, resourceVersion } = options.metadata
-  const { subresource, query, annotations } = options
+  const { subresource, query, annotations, labels } = options
   const answer = await client.request({
     method: 'PATCH',
     path: resourcePath(resource, {
@@ -85,7 +86,12 @@ export async function mergeObject<T>(
     contentType: 'application/merge-patch+json',
     body: {
       ...options.patch,
-      metadata: { uid, resourceVersion, ...(annotations && { annotations }) },
+      metadata: {
+        uid,
+        resourceVersion,
+        ...(annotations && { annotations }),
+        ...(labels && { labels }),
+      },
     },
     ...(query === undefined ? {} : { query }),
     ...withSignal(options.signal),

@@ -13,6 +13,8 @@ import type { Condition } from '../readiness.ts'
 const trustDomainKey = 'countersign.dev/trust-domain'
 /** On what is carried: the name of the cluster that it comes from. */
 const carriedFromKey = 'countersign.dev/carried-from'
+/** And for which trust domain, which is too long for a label: a cluster may have a signer for each of two. */
+const carriedForKey = 'countersign.dev/carried-for'
 
 /** What ends an identity does not wait for longer. */
 const roundSeconds = 10
@@ -81,8 +83,9 @@ export function carryRevocations(options: CarryOptions): Carrying {
   return {
     condition() {
       const seconds = Math.floor((clock() - lastAt) / 1000)
-      const ok = problem === undefined || seconds <= lostSecondsMax
-      const reason = ok ? `as on ${options.from}` : `not carried for ${seconds} s: ${problem}`
+      const ok = seconds <= lostSecondsMax
+      const why = problem ?? 'a round has not ended yet'
+      const reason = ok ? `as on ${options.from}` : `not carried for ${seconds} s: ${why}`
       return { name: 'revocations of the hub', ok, reason, optional: true }
     },
     async [Symbol.asyncDispose]() {
@@ -94,10 +97,12 @@ export function carryRevocations(options: CarryOptions): Carrying {
 
 /** One round. What is missing is made before anything is lifted, and one that is refused keeps no other from being carried. */
 export async function carryOnce(options: CarryOptions, signal: AbortSignal): Promise<void> {
-  const { client, from, log } = options
+  const { client, from, trustDomain, log } = options
   const wanted = await wantedOf(options, signal)
-  const labelSelector = `${carriedFromKey}=${from}`
-  const there = await listObjects(client, revocationTexts, { labelSelector, signal })
+  // All of them: the mark of one that was carried may have been taken away, and its name is taken all the same.
+  const there = await listObjects(client, revocationTexts, { signal })
+  const isCarried = ({ metadata: { labels, annotations } }: RevocationText): boolean =>
+    labels[carriedFromKey] === from && annotations[carriedForKey] === trustDomain
   const known = new Map(there.map((each) => [each.metadata.name, each]))
   const refused: unknown[] = []
   const change = async (what: () => Promise<unknown>, told: () => void): Promise<void> => {
@@ -112,13 +117,13 @@ export async function carryOnce(options: CarryOptions, signal: AbortSignal): Pro
   }
   for (const [name, spec] of wanted) {
     const found = known.get(name)
-    if (found !== undefined && isDeepStrictEqual(found.spec, spec)) continue
+    if (found !== undefined && isCarried(found) && isDeepStrictEqual(found.spec, spec)) continue
     await change(
-      () => write(client, { name, spec, from, found, signal }),
+      () => write(options, { name, spec, found, signal }),
       () => log.info({ name, from }, 'a revocation of the hub is carried'),
     )
   }
-  for (const { metadata } of there) {
+  for (const { metadata } of there.filter(isCarried)) {
     const { name } = metadata
     if (wanted.has(name)) continue
     await change(
@@ -140,22 +145,26 @@ async function wantedOf(
 }
 
 async function write(
-  client: ApiClient,
+  { client, from, trustDomain }: CarryOptions,
   carried: {
     readonly name: string
     readonly spec: RevocationText['spec']
-    readonly from: string
     readonly found: RevocationText | undefined
     readonly signal: AbortSignal
   },
 ): Promise<void> {
-  const { name, spec, from, found, signal } = carried
+  const { name, spec, found, signal } = carried
+  const marks = {
+    labels: { [carriedFromKey]: from },
+    annotations: { [carriedForKey]: trustDomain },
+  }
   if (found === undefined) {
-    const body = { metadata: { name, labels: { [carriedFromKey]: from } }, spec }
+    const body = { metadata: { name, ...marks }, spec }
     await createObject(client, revocationTexts, { body, signal })
     return
   }
   const gone = Object.fromEntries(Object.keys(found.spec).map((key) => [key, null]))
   const patch = { spec: { ...gone, ...spec } }
-  await mergeObject(client, revocationTexts, { metadata: found.metadata, patch, signal })
+  const { metadata } = found
+  await mergeObject(client, revocationTexts, { metadata, patch, ...marks, signal })
 }

@@ -6,8 +6,6 @@ const workload = 'src/signer/verdict/workload-checks.ts'
 const tests = ['test/signer/watch/asked-by-agent.test.ts']
 const steps = 'src/issued/next-step.ts'
 const restarts = ['test/issued/restart.test.ts']
-const carrying = 'src/signer/carry-revocations.ts'
-const travels = ['test/signer/carry-revocations.test.ts']
 const kept = ['test/issued/controller.test.ts']
 
 /** The defences of what an agent asks for others, and keeps. */
@@ -319,41 +317,6 @@ export const issuedMutations: readonly Mutation[] = [
     file: 'src/issued/revoked.ts',
     edits: never('revocations.staleSeconds > staleSecondsMax'),
     tests: ['test/issued/revoked.test.ts'],
-  },
-  {
-    claim: 'signer.revocations-travel',
-    without: 'the trust domain',
-    file: carrying,
-    edits: [['metadata.annotations[trustDomainKey] === trustDomain', 'metadata.name !== ""']],
-    tests: travels,
-  },
-  {
-    claim: 'signer.revocations-travel',
-    without: 'the look at where one comes from',
-    file: carrying,
-    edits: [['{ labelSelector, signal }', "labelSelector === '' ? { labelSelector } : { signal }"]],
-    tests: travels,
-  },
-  {
-    claim: 'signer.revocations-travel',
-    without: 'the comparison of what it takes',
-    file: carrying,
-    edits: [[' && isDeepStrictEqual(found.spec, spec)', '']],
-    tests: travels,
-  },
-  {
-    claim: 'signer.revocations-travel',
-    without: 'the others after one that is refused',
-    file: carrying,
-    edits: [['if (!isConflict(error)) refused.push(error)', 'throw error']],
-    tests: travels,
-  },
-  {
-    claim: 'signer.revocations-travel',
-    without: 'the end of what is not taken any more',
-    file: carrying,
-    edits: [['spec: { ...gone, ...spec }', 'spec']],
-    tests: travels,
   },
   {
     claim: 'issued.restarts-one-at-a-time',

@@ -15,6 +15,7 @@ import { federationMutations } from './federation.ts'
 import { guardMutations } from './guard.ts'
 import { issuanceMutations } from './issuance.ts'
 import { handleMutations } from './handles.ts'
+import { carriedMutations } from './carried.ts'
 import { issuedMutations } from './issued.ts'
 import { ledgerMutations } from './ledger.ts'
 import { listMutations } from './lists.ts'
@@ -561,6 +562,7 @@ export const mutations: readonly Mutation[] = [
   ...servingMutations,
   ...signingRequestMutations,
   ...issuedMutations,
+  ...carriedMutations,
   ...taskMutations,
   ...trustMutations,
   ...upstreamMutations,

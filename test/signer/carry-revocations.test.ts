@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ApiClient } from '../../src/kubernetes/api-client.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
 import { silentLog } from '../../src/log.ts'
 import {
@@ -62,6 +63,8 @@ test('what is revoked on the hub for a trust domain is revoked in its cluster, a
   const [carried] = edge.list(plural)
   assert.equal(carried?.metadata.name, 'carried-uid-of-one')
   assert.deepEqual(carried.metadata['labels'], { 'countersign.dev/carried-from': 'hub' })
+  const annotations = { 'countersign.dev/carried-for': 'edge-1.example' }
+  assert.deepEqual(carried.metadata['annotations'], annotations)
   await round()
   assert.equal(edge.requests.filter(({ method }) => method !== 'GET').length, 1)
 })
@@ -90,7 +93,9 @@ test('what is lifted on the hub is lifted here, and what was made here, or comes
   revoke(hub, 'one')
   edge.put(plural, { metadata: { name: 'carried-own' }, spec: { podUID: 'own', reason: '' } })
   const labels = { 'countersign.dev/carried-from': 'elsewhere' }
-  edge.put(plural, { metadata: { name: 'theirs', labels }, spec: { podUID: 'theirs', reason: '' } })
+  const annotations = { 'countersign.dev/carried-for': 'edge-1.example' }
+  const metadata = { name: 'theirs', labels, annotations }
+  edge.put(plural, { metadata, spec: { podUID: 'theirs', reason: '' } })
   await round()
   assert.deepEqual(revoked(), ['one', 'own', 'theirs'])
   hub.remove(plural, 'one')
@@ -180,4 +185,58 @@ test('it looks again and again, and says when it has carried nothing for too lon
   assert.match(carrying.condition().reason, /^not carried for 61 s: /)
   assert.equal(carrying.condition().ok, false)
   wake.resolve()
+})
+
+test('one that is marked as carried no more is put back, whatever else was made of it', async () => {
+  requirement('signer.revocations-travel')
+  const { hub, edge, round, revoked } = openWorld()
+  revoke(hub, 'one')
+  await round()
+  const name = 'carried-uid-of-one'
+  edge.put(plural, { metadata: { name }, spec: { podUID: 'nobody', reason: '' } })
+  await round()
+  assert.deepEqual(revoked(), ['one'])
+  hub.remove(plural, 'one')
+  await round()
+  assert.deepEqual(revoked(), [])
+})
+
+test('two signers of one cluster, each for its own trust domain, lift nothing of each other', async () => {
+  requirement('signer.revocations-travel')
+  const { hub, options, round, revoked } = openWorld()
+  revoke(hub, 'one')
+  revoke(hub, 'two', { to: 'edge-2.example' })
+  const other = { ...options, trustDomain: parseTrustDomain('edge-2.example') }
+  await round()
+  await carryOnce(other, signal)
+  await round()
+  assert.deepEqual(revoked(), ['one', 'two'])
+  hub.remove(plural, 'two')
+  await round()
+  assert.deepEqual(revoked(), ['one', 'two'])
+  await carryOnce(other, signal)
+  assert.deepEqual(revoked(), ['one'])
+})
+
+test('a round without an end is told of, too', async () => {
+  requirement('signer.revocations-travel')
+  const { options } = openWorld()
+  let now = 0
+  const clock = (): number => now
+  const { promise, reject } = Promise.withResolvers<never>()
+  let rounds = 0
+  const hub: ApiClient = {
+    server: options.hub.server,
+    request: (request) => ((rounds += 1) === 1 ? options.hub.request(request) : promise),
+    stream: (request) => options.hub.stream(request),
+    close: () => {},
+  }
+  const carrying = carryRevocations({ ...options, hub, clock, delay: () => Promise.resolve() })
+  await eventually('the second round has begun', () => rounds === 2)
+  now = 61_000
+  const told = carrying.condition()
+  reject(new Error('closed'))
+  await carrying[Symbol.asyncDispose]()
+  assert.equal(told.ok, false)
+  assert.equal(told.reason, 'not carried for 61 s: a round has not ended yet')
 })

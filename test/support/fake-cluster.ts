@@ -257,8 +257,9 @@ export class FakeCluster implements ApiClient {
     }
     if (plural === 'podcertificaterequests') this.#checkStatus(request, patch, object)
     const { metadata, ...members } = patch
-    const { annotations } = metadata
-    const more = annotations === undefined ? {} : { metadata: { annotations } }
+    const { annotations, labels } = metadata
+    const given = Object.entries({ annotations, labels }).filter(([, value]) => value !== undefined)
+    const more = { metadata: Object.fromEntries(given) }
     return this.put(plural, merge(object, { ...members, ...more }) as RawObject)
   }
 

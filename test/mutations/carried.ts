@@ -1,0 +1,69 @@
+import type { Mutation } from './mutation.ts'
+
+const file = 'src/signer/carry-revocations.ts'
+const tests = ['test/signer/carry-revocations.test.ts']
+
+/** The defences of what is revoked on one cluster for another. */
+export const carriedMutations: readonly Mutation[] = [
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the trust domain',
+    file,
+    edits: [['metadata.annotations[trustDomainKey] === trustDomain', 'metadata.name !== ""']],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the look at where one comes from',
+    file,
+    edits: [['labels[carriedFromKey] === from && ', '']],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the look at which trust domain one is for',
+    file,
+    edits: [[' && annotations[carriedForKey] === trustDomain', '']],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the look at whether one is still marked',
+    file,
+    edits: [
+      [
+        'listObjects(client, revocationTexts, { signal })',
+        '(await listObjects(client, revocationTexts, { signal })).filter((each) => each.metadata.labels[carriedFromKey] === from)',
+      ],
+    ],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the comparison of what it takes',
+    file,
+    edits: [[' && isDeepStrictEqual(found.spec, spec)', '']],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the others after one that is refused',
+    file,
+    edits: [['if (!isConflict(error)) refused.push(error)', 'throw error']],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the end of what is not taken any more',
+    file,
+    edits: [['spec: { ...gone, ...spec }', 'spec']],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the time of a round that does not end',
+    file,
+    edits: [['const ok = seconds', 'const ok = problem === undefined || seconds']],
+    tests,
+  },
+]
