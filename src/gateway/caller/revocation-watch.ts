@@ -14,6 +14,7 @@ import {
   type KubernetesObject,
   type Resource,
 } from '../../kubernetes/resource.ts'
+import { revocationKind } from '../../kubernetes/revocation.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import { CountersignError, quoted } from '../../errors.ts'
@@ -26,15 +27,8 @@ import {
 
 type RevocationObject = KubernetesObject & Revocation
 
-/** The Revocation resource: `charts/countersign/files/crds/revocations.yaml`. */
 const revocationResource: Resource<RevocationObject> = {
-  group: 'countersign.dev',
-  version: 'v1alpha1',
-  plural: 'revocations',
-  kind: 'Revocation',
-  namespaced: false,
-  missing:
-    'customresourcedefinition revocations.countersign.dev is not there: helm upgrade the chart, or kubectl apply -f charts/countersign/files/crds/revocations.yaml',
+  ...revocationKind,
   parse: parseRevocation,
 }
 
