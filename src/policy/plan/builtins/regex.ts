@@ -9,8 +9,8 @@ import type { Builtins } from './signature.ts'
 
 /** OPA's regular expressions: Go's, which are RE2's. */
 export function regexBuiltins(meter: Meter): Builtins {
-  const patterns = createPatterns((steps) => meter.spend(steps))
-  const spendText = (characters: number): void => meter.spendText(characters)
+  const spend = (steps: number): void => meter.spend(steps)
+  const patterns = createPatterns(spend)
 
   /** What each match makes of a text, paid for by what it is. */
   function eachMatch(
@@ -44,11 +44,11 @@ export function regexBuiltins(meter: Meter): Builtins {
     'regex.replace': (text, pattern, replacement) => {
       if (!isText(text) || !isText(pattern) || !isText(replacement)) return undefined
       const compiled = patterns.compile(pattern)
-      return compiled && replaceAll(compiled, text, replacement, spendText)
+      return compiled && replaceAll(compiled, text, replacement, spend)
     },
     'regex.template_match': (template, text, begin, end) => {
       if (!isText(template) || !isText(text) || !isOctet(begin) || !isOctet(end)) return undefined
-      spendText(template.length)
+      meter.spendText(template.length)
       const pattern = patternOfTemplate(template, [begin, end], patterns.isValid)
       return pattern === undefined ? undefined : matches(patterns.compile(pattern), text)
     },

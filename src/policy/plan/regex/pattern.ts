@@ -58,12 +58,13 @@ export function createPatterns(spend: (steps: number) => void): Patterns {
       return before
     }
     let steps = 0
-    // A part of a text would keep the whole of it.
-    const own = Buffer.from(text, 'utf16le').toString('utf16le')
-    const syntax = parsePattern(own, (more) => {
+    const pay = (more: number): void => {
       steps += more
       spend(more)
-    })
+    }
+    pay(text.length >>> 5)
+    const own = ownText(text)
+    const syntax = parsePattern(own, pay)
     const fresh: Known = { syntax, steps }
     keep(own, fresh)
     return fresh
@@ -91,6 +92,12 @@ export function createPatterns(spend: (steps: number) => void): Patterns {
       }
     },
   }
+}
+
+/** A part of a text would keep the whole of it, where it is kept. */
+function ownText(text: string): string {
+  if (text.length > knownCharactersMax) return text
+  return Buffer.from(text, 'utf16le').toString('utf16le')
 }
 
 /**

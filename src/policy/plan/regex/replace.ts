@@ -6,57 +6,68 @@ export function replaceAll(
   pattern: Pattern,
   text: string,
   replacement: string,
-  spendText: (characters: number) => void,
+  spend: (steps: number) => void,
 ): string {
+  const pieces = piecesOf(replacement, pattern.groups, spend)
   const parts: string[] = []
   const add = (part: string): void => {
-    spendText(part.length)
+    spend(1 + (part.length >>> 5))
     parts.push(part)
   }
   let end = 0
   for (const marks of pattern.matches(text, Infinity, true)) {
     const [from = 0, to = 0] = marks
     add(text.slice(end, from))
-    // The template is read anew each time.
-    spendText(replacement.length)
-    for (const part of expanded(replacement, pattern.groups, text, marks)) add(part)
+    for (const piece of pieces) {
+      if (typeof piece === 'string') add(piece)
+      else {
+        spend(piece.length >>> 3)
+        add(groupText(piece, text, marks))
+      }
+    }
     end = to
   }
   add(text.slice(end))
   return parts.join('')
 }
 
+/** A part of a replacement: text, or groups, of which the first one that took part stands there. */
+type Piece = string | readonly number[]
+
 /** A dollar and what it names: letters, digits and underscores, as many as there are, in braces or not. */
 const reference = /\$(?:(\$)|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu
 
-function* expanded(
-  template: string,
+/** Read once for all matches: what a name stands for is looked for among all groups. */
+function piecesOf(
+  replacement: string,
   groups: readonly (string | undefined)[],
-  text: string,
-  marks: Marks,
-): Generator<string> {
+  spend: (steps: number) => void,
+): readonly Piece[] {
+  spend((replacement.length >>> 5) + (groups.length >>> 3))
+  const named = Map.groupBy(groups.keys(), (index) => groups[index])
+  const pieces: Piece[] = []
   let at = 0
-  for (const found of template.matchAll(reference)) {
+  for (const found of replacement.matchAll(reference)) {
     const [whole, dollar, bare, braced] = found
-    yield template.slice(at, found.index)
-    yield dollar ?? groupText(bare ?? braced ?? '', groups, text, marks)
+    spend(1)
+    const before = replacement.slice(at, found.index)
+    if (before !== '') pieces.push(before)
+    pieces.push(dollar ?? groupsOf(bare ?? braced ?? '', named))
     at = found.index + whole.length
   }
-  yield template.slice(at)
+  return [...pieces, replacement.slice(at)]
 }
 
-/** What a group has matched. Of groups that share a name, the first one that took part. */
-function groupText(
+function groupsOf(
   name: string,
-  groups: readonly (string | undefined)[],
-  text: string,
-  marks: Marks,
-): string {
-  const isNumber = /^(?:0|[1-9][0-9]{0,8})$/.test(name)
-  const at = isNumber
-    ? Number(name)
-    : groups.findIndex((group, index) => group === name && isSet(marks, index))
-  return sliceOf(text, marks, at) ?? ''
+  named: ReadonlyMap<string | undefined, readonly number[]>,
+): readonly number[] {
+  return /^(?:0|[1-9][0-9]{0,8})$/.test(name) ? [Number(name)] : (named.get(name) ?? [])
+}
+
+function groupText(groups: readonly number[], text: string, marks: Marks): string {
+  const first = groups.find((group) => isSet(marks, group))
+  return first === undefined ? '' : (sliceOf(text, marks, first) ?? '')
 }
 
 /** What one group of a match has taken; undefined where it took no part. */

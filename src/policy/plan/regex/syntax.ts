@@ -18,6 +18,9 @@ const repetitionsMax = 1000
 const depthMax = 1000
 const sizeMax = 3_355_443
 
+/** What a class takes to make: a thousand octets, and some microseconds. */
+const classSteps = 8
+
 interface Flags {
   readonly folds: boolean
   readonly isMultiline: boolean
@@ -133,7 +136,7 @@ class Reader {
   #atoms(flags: Flags): readonly Node[] {
     if (this.#text[this.#at] === '(') return [this.#group(flags)]
     if (this.#takes('[')) return [this.#class(flags)]
-    if (this.#takes('.')) return [anyLetter(flags.dotTakesNewline)]
+    if (this.#takes('.')) return [this.#anyLetter(flags)]
     if (this.#takes('^')) return [assertion(flags.isMultiline ? 'line-begin' : 'text-begin')]
     if (this.#takes('$')) return [assertion(flags.isMultiline ? 'line-end' : 'text-end')]
     const place = this.#matched(/\\[AzbB]/y)?.[0]
@@ -143,11 +146,11 @@ class Reader {
       const literal = this.#text.slice(this.#at, end < 0 ? undefined : end)
       this.#spend(literal.length)
       this.#at = end < 0 ? this.#text.length : end + 2
-      return Array.from(literal, (each) => letter(each.codePointAt(0) ?? 0, flags))
+      return Array.from(literal, (each) => this.#literal(each.codePointAt(0) ?? 0, flags))
     }
     const part = this.#named()
-    if (part !== undefined) return [ofClass(part, false, flags)]
-    return [letter(this.#letter(), flags)]
+    if (part !== undefined) return [this.#classOf(part, false, flags)]
+    return [this.#literal(this.#letter(), flags)]
   }
 
   #group(flags: Flags): Node {
@@ -180,7 +183,23 @@ class Reader {
       if (to < from) invalid()
       parts.push([from, to])
     }
-    return ofClass(parts, isNegated, flags)
+    return this.#classOf(parts, isNegated, flags)
+  }
+
+  #anyLetter({ dotTakesNewline }: Flags): Node {
+    const parts: readonly Part[] = dotTakesNewline ? [anything] : [[10, 10]]
+    return this.#classOf(parts, !dotTakesNewline, noFlags)
+  }
+
+  #literal(code: number, flags: Flags): Node {
+    return flags.folds
+      ? this.#classOf([[code, code]], false, flags)
+      : leaf({ kind: 'letter', code })
+  }
+
+  #classOf(parts: readonly Part[], isNegated: boolean, { folds }: Flags): Node {
+    this.#spend(classSteps)
+    return leaf({ kind: 'class', letters: letterClass(parts, { isNegated, folds }) })
   }
 
   /** `[:alpha:]` and its like. Without an end it is text, which is looked for up to the end of the pattern. */
@@ -261,19 +280,6 @@ const places: Readonly<Record<string, Assertion>> = {
 const controls: Readonly<Record<string, number>> = { a: 7, t: 9, n: 10, v: 11, f: 12, r: 13 }
 
 const anything: Part = [0, 0x10ffff]
-
-function anyLetter(takesNewline: boolean): Node {
-  const parts: readonly Part[] = takesNewline ? [anything] : [[10, 10]]
-  return ofClass(parts, !takesNewline, noFlags)
-}
-
-function letter(code: number, flags: Flags): Node {
-  return flags.folds ? ofClass([[code, code]], false, flags) : leaf({ kind: 'letter', code })
-}
-
-function ofClass(parts: readonly Part[], isNegated: boolean, { folds }: Flags): Node {
-  return leaf({ kind: 'class', letters: letterClass(parts, { isNegated, folds }) })
-}
 
 /** Ranges as pairs of letters. */
 const perlSets: Readonly<Record<string, string>> = { d: '09', s: '\t\n\f\r  ', w: '09AZ__az' }

@@ -96,6 +96,12 @@ test('whoever makes a long search has no fuel left before it is done', () => {
     // One letter leads through all groups, each with the marks of all.
     ['regex.find_all_string_submatch_n', '()'.repeat(10_000), '', -1],
     ['regex.replace', '', '()'.repeat(10_000), ''],
+    // Each name is looked for among all groups.
+    ['regex.replace', 'aaaaaaaaaa', `a|b(${'()'.repeat(3000)})`, '$x '.repeat(10_000)],
+    // Each letter is a class by itself.
+    ['regex.is_valid', `(?i)${'a'.repeat(30_000)}`],
+    // It is copied before it is found to be none.
+    ['regex.is_valid', ')'.repeat(3_300_000)],
   ] as const) {
     meter.left = 100_000
     const what = `${name} ${args[0].slice(0, 40)}`
