@@ -13,6 +13,7 @@ import { signerSchema, type SignerConfig } from '../signer/signer-configuration.
 import type { Terminal } from '../terminal.ts'
 import { findAsked, notThere, type Asked } from './find-asked.ts'
 import { openJudge, requesterOf } from './judging.ts'
+import { printableName } from './policy/printable.ts'
 
 export interface EvaluateOptions {
   readonly config?: string
@@ -118,18 +119,19 @@ function judgeAsked(
   const answered = status.terminal?.condition
   const told = answered === undefined ? {} : { answered }
   if (stated === undefined) {
-    return { heading: `request ${nameOf(request)} of pod ${spec.pod.name}`, verdict, ...told }
+    const [name, pod] = [nameOf(request), spec.pod.name].map(printableName)
+    return { heading: `request ${name} of pod ${pod}`, verdict, ...told }
   }
   const { approve, issuedCertificates: agent } = answersOf(config)
   const { namespace } = metadata
   if (namespace === agent?.namespace && spec.serviceAccount.name === agent.serviceAccount) {
-    const message = `csr/${metadata.name} is asked by the agent, want=a request of a pod for itself`
+    const message = `csr/${printableName(metadata.name)} is asked by the agent, want=a request of a pod for itself`
     const hint = 'what became of an IssuedCertificate stands in its status'
     throw new CountersignError('cli/usage', message, { hint })
   }
   const of = stated.isPod ? `pod ${namespace}/${spec.pod.name}` : quoted(stated.username, 253)
   const isWaiting = answered === undefined && !stated.isApproved && !approve
-  const heading = `request csr/${metadata.name} of ${of}`
+  const heading = `request csr/${printableName(metadata.name)} of ${of}`
   return { heading, verdict, ...told, ...(isWaiting && { unapproved: true }) }
 }
 

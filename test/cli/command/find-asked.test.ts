@@ -111,6 +111,14 @@ test('a file may hold one', async () => {
   assert.match(out, /^request csr\/of-a-file of pod team-a\/worker-0\n/)
 })
 
+test('a file says nothing to a terminal but text', async () => {
+  const { metadata, ...rest } = asked('of-a-file') as { readonly metadata: object }
+  const named = { ...rest, metadata: { ...metadata, name: 'odd\u001b[2J' } }
+  await writeFile(path('odd.json'), JSON.stringify(named))
+  const { out } = await evaluate(path('odd.json'))
+  assert.match(out, /^request csr\/"odd\\u001b\[2J" of pod team-a\/worker-0\n/)
+})
+
 test('what it asks for is proved like what a volume asks for', async () => {
   const { code, out } = await evaluate('csr/of-tenant')
   assert.equal(code, 1)
