@@ -95,6 +95,21 @@ test('a Secret of the authority that is not there is refused, with the command t
   )
 })
 
+test('a CA in a token without the Secrets of its certificate and its PIN is refused, with the commands that make them', async () => {
+  const pkcs11 = {
+    certificateSecretName: 'ca',
+    pinSecretName: 'pin',
+    token: 'countersign',
+    key: 'ca',
+    socketVolume: { hostPath: { path: '/run/token' } },
+  }
+  const set = `authority=${JSON.stringify({ kind: 'pkcs11', pkcs11 })}`
+  await assertRefused(
+    run('install', '--set-json', set),
+    /secret generic ca --from-file=tls\.crt$[^]*secret generic pin --from-file=pin$/m,
+  )
+})
+
 test('a Secret without keys of handles is refused, and one with a key of another length', async () => {
   await assertRefused(
     run('install', '--set', 'gateway.handleKeys.existingSecret=no-keys'),
@@ -151,10 +166,15 @@ const podMonitors = {
 
 test('its pods are admitted at Pod Security level restricted', async () => {
   requirement('chart.pods-restricted')
-  const templates = parseRendering(await renderChart('-f', defaultValuesFile)).filter(
-    ({ kind }) => kind === 'StatefulSet' || kind === 'Deployment',
+  const renderings = await Promise.all(
+    [defaultValuesFile, join(chartFolder, 'examples', 'ca-in-token.yaml')].map((file) =>
+      renderChart('-f', file),
+    ),
   )
-  assert.equal(templates.length, 2)
+  const templates = renderings
+    .flatMap(parseRendering)
+    .filter(({ kind }) => kind === 'StatefulSet' || kind === 'Deployment')
+  assert.equal(templates.length, 3)
   for (const { spec, metadata } of templates) {
     const claims = spec.volumeClaimTemplates ?? []
     const volumes = claims.map((claim: Rendered) => ({

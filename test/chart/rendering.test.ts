@@ -333,14 +333,15 @@ test('a signer with a decision log has a volume that holds all of its files, and
     return [decisionLog, volumes.find(({ name }) => name === 'decisions')?.emptyDir]
   }
   assert.deepEqual(await rendered(), [undefined, undefined])
-  const set = ['--set', 'signer.decisionLog.enabled=true', '--set', 'signer.decisionLog.files=3']
+  const log = { enabled: true, files: 3, drops: 'by-policy' }
+  const set = ['--set-json', `signer.decisionLog=${JSON.stringify(log)}`]
   assert.deepEqual(await rendered(...set), [
     {
       file: '/var/log/countersign/decisions.jsonl',
       fileBytesMax: 16_777_216,
       files: 3,
       whenFull: 'shed-and-count',
-      drops: 'forbid',
+      drops: 'by-policy',
     },
     { sizeLimit: 4 * 16_777_216 },
   ])

@@ -128,6 +128,7 @@ no release
 {{- $problems = append $problems (printf "authority.csr.anchorsConfigMap: namespace %s has no ConfigMap %s with ca.crt: kubectl -n %s create configmap %s --from-file=ca.crt" .Release.Namespace $name .Release.Namespace $name) -}}
 {{- end -}}
 {{- end -}}
+{{- $problems = concat $problems (include "countersign.tokenClusterProblems" . | fromJsonArray) -}}
 {{- $name := .Values.gateway.handleKeys.existingSecret -}}
 {{- if and .Values.gateway.enabled $name -}}
 {{- $keys := dig "data" (dict) (default dict (lookup "v1" "Secret" .Release.Namespace $name)) -}}

@@ -161,9 +161,9 @@ policy-key-{{ $index }}.pem: {{ $key.publicKey | quote }}
 {{- end -}}
 
 {{/* As the signer names it. A trust domain may hold underscores, the name of an object may not. */}}
-{{/* Name of the Secret in which the signer keeps its CA; empty where the CA is in files. */}}
+{{/* Name of the Secret in which the signer keeps its CA; empty where the CA is in files, or its key in a token. */}}
 {{- define "countersign.authoritySecret" -}}
-{{- if ne .Values.authority.kind "files" -}}
+{{- if has .Values.authority.kind (list "selfSigned" "csr") -}}
 {{- get (get .Values.authority .Values.authority.kind) "secretName" -}}
 {{- end -}}
 {{- end -}}

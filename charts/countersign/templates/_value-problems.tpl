@@ -45,7 +45,7 @@
 {{- $lead := int64 $authority.selfSigned.rotation.prepareBeforeSeconds -}}
 {{- if $every -}}
 {{- if ne $authority.kind "selfSigned" -}}
-{{- $problems = append $problems (printf "authority.selfSigned.rotation.everySeconds: authority.kind is %s, so it would be ignored: %s" $authority.kind (ternary "write the next CA over the one in the Secret" "the signer asks for the next CA by itself" (eq $authority.kind "files"))) -}}
+{{- $problems = append $problems (printf "authority.selfSigned.rotation.everySeconds: authority.kind is %s, so it would be ignored: %s" $authority.kind (ternary "the signer asks for the next CA by itself" "write the next CA over the one in the Secret" (eq $authority.kind "csr"))) -}}
 {{- end -}}
 {{- $everyMin := max 14400 (int64 $values.profile.lifetimeSecondsMax) -}}
 {{- $everyMax := sub (int64 $authority.selfSigned.lifetimeSeconds) 87000 -}}
