@@ -28,6 +28,8 @@ export type BounceSeen =
 
 /** Their UIDs have to find room in an annotation. */
 const chosenPodsMax = 1000
+/** A pod names its controller as it likes, and all annotations of a Secret together may have 256 KiB. */
+const recordBytesMax = 192 * 1024
 
 /** The pods that have run and may have read what was in the Secret before. */
 export function chooseBounce(
@@ -46,7 +48,10 @@ export function chooseBounce(
     controller: group[0] && controllerOf(group[0]),
     pods: group.map(({ metadata }) => metadata.uid),
   }))
-  return { kind: 'choose', chosen }
+  const bytes = Buffer.byteLength(JSON.stringify(chosen))
+  if (bytes <= recordBytesMax) return { kind: 'choose', chosen }
+  const why = `podsToBounce: record of the pods: bytes want<=${recordBytesMax} got=${bytes}`
+  return { kind: 'stuck', why, left: undefined }
 }
 
 export interface BounceFacts {

@@ -1,4 +1,3 @@
-import { cut } from '../errors.ts'
 import { annotationKeys, issuedCertificateKey } from '../identity/governance-key.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { ApiError } from '../kubernetes/api-error.ts'
@@ -36,7 +35,6 @@ export interface CarryOutOptions {
 /** The steps that change something, but for an eviction. */
 export type Change = Exclude<Step, { readonly kind: 'await' | 'retry' | 'rest' | 'evict' }>
 
-const errorCharactersMax = 2048
 const untold = { error: null, request: null, notAfter: null, renewAt: null, podsLeft: null }
 
 /** One write, over the very objects that were seen: whatever has changed meanwhile is an `ApiError` 409, and is looked at again. */
@@ -92,17 +90,10 @@ async function tell(
   },
 ): Promise<void> {
   const { status, signal } = told
-  const { error } = status
   await mergeObject(client, issuedCertificates, {
     metadata,
     subresource: 'status',
-    patch: {
-      status: {
-        ...untold,
-        ...status,
-        ...(error === undefined ? {} : { error: cut(error, errorCharactersMax) }),
-      },
-    },
+    patch: { status: { ...untold, ...status } },
     signal,
   })
 }

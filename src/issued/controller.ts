@@ -14,7 +14,7 @@ import type { RevocationSource } from '../pki/revocation.ts'
 import { createBoard, type Condition } from '../readiness.ts'
 import { carryOut, type CarryOutOptions, type Change } from './carry-out.ts'
 import { look, type Look, type LookOptions } from './look.ts'
-import { nextStep, type Step, type Told } from './next-step.ts'
+import { errorText, nextStep, type Step, type Told } from './next-step.ts'
 import { createRestart } from './restart.ts'
 import { issuedRights } from './rights.ts'
 
@@ -239,7 +239,7 @@ async function evicted(
   if (outcome === 'changed') {
     return { waiting, againSeconds: backoffMilliseconds(awaitBackoff, looks, random) / 1000 }
   }
-  const status = { ...step.told, error: outcome.refused }
+  const status = { ...step.told, error: errorText(outcome.refused) }
   if (isNews(seen, status)) {
     await changed(options, seen, { change: { kind: 'tell', status }, before, signal })
   }

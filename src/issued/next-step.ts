@@ -1,3 +1,4 @@
+import { cut } from '../errors.ts'
 import type {
   IssuedCertificate,
   IssuedCertificateStatus,
@@ -147,7 +148,7 @@ function bounceStep({ certificate }: Seen, bounce: BounceSeen, held: Held): Step
     case 'evict':
       return { kind: 'evict', pod: bounce.pod, told }
     case 'wait':
-      return { kind: 'await', late: { ...told, error: `podsToBounce: ${bounce.why}` } }
+      return { kind: 'await', late: { ...told, error: errorText(`podsToBounce: ${bounce.why}`) } }
     case 'stuck':
       return { kind: 'rest', until: held.renewAt }
     case 'over':
@@ -176,7 +177,9 @@ function untold(
   { certificate: { generation, status } }: Seen,
   wanted: Omit<IssuedCertificateStatus, 'observedGeneration'> & { readonly state: State },
 ): Step | undefined {
-  const next = { observedGeneration: generation, ...wanted }
+  const { error } = wanted
+  const told = error === undefined ? {} : { error: errorText(error) }
+  const next = { observedGeneration: generation, ...wanted, ...told }
   if (statusNames.every((name) => status[name] === next[name])) return undefined
   return { kind: 'tell', status: next }
 }
@@ -190,6 +193,14 @@ const statusNames = [
   'renewAt',
   'podsLeft',
 ] as const
+
+/** With what `cut` sets behind it. */
+const errorCharactersMax = 2047
+
+/** As it will stand there: a text that is kept as another one, or refused for its length, would be told again and again. */
+export function errorText(text: string): string {
+  return cut(text, errorCharactersMax).toWellFormed()
+}
 
 function wholeSeconds(milliseconds: number): string {
   return `${new Date(milliseconds).toISOString().slice(0, 19)}Z`

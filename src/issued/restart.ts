@@ -3,9 +3,11 @@ import { ApiError } from '../kubernetes/api-error.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
 import { evictPod } from '../kubernetes/eviction.ts'
 import type { IssuedCertificate } from '../kubernetes/issued-certificate.ts'
-import { listObjects, readObject } from '../kubernetes/objects.ts'
+import { listPages } from '../kubernetes/list-pages.ts'
+import { readObject } from '../kubernetes/objects.ts'
 import { podControllers } from '../kubernetes/pod-controller.ts'
-import { servingPods } from '../kubernetes/serving-pod.ts'
+import { keepingOnly } from '../kubernetes/resource.ts'
+import { servingPods, type ServingPod } from '../kubernetes/serving-pod.ts'
 import { chooseBounce, seeBounce, type Bounce, type BounceSeen, type Chosen } from './bounce.ts'
 
 export interface RestartOptions {
@@ -27,7 +29,7 @@ export async function lookAtBounce(
     return { kind: 'stuck', why, left: undefined }
   }
   try {
-    const pods = await listObjects(client, servingPods, { namespace, signal })
+    const pods = await readablePods(client, { namespace, signal })
     if (bounce === 'due') return chooseBounce(selectors, pods)
     const wanted = await wantedOf(client, bounce, { namespace, signal })
     return seeBounce(bounce, { selectors, pods, wanted })
@@ -39,6 +41,18 @@ export async function lookAtBounce(
   }
 }
 
+/** By labels they are chosen. */
+const podsByLabels = keepingOnly(servingPods, { labels: () => true })
+
+/** Whoever may create a pod can make one that is too large to be read: it keeps no other from being restarted, and is missing where it counts. */
+async function readablePods(
+  client: ApiClient,
+  where: { readonly namespace: string | undefined; readonly signal: AbortSignal },
+): Promise<readonly ServingPod[]> {
+  const { readings } = await listPages(client, podsByLabels, where)
+  return readings.flatMap((reading) => ('object' in reading ? [reading.object] : []))
+}
+
 async function wantedOf(
   client: ApiClient,
   chosen: readonly Chosen[],
@@ -46,9 +60,11 @@ async function wantedOf(
 ): Promise<ReadonlyMap<string, number>> {
   const wanted = new Map<string, number>()
   for (const { controller } of chosen) {
-    const resource = podControllers[controller?.kind ?? '']
-    if (controller === undefined || resource === undefined) continue
-    const { name, uid } = controller
+    if (controller === undefined) continue
+    const { kind, name, uid } = controller
+    // A pod says what its controller is, in whatever words.
+    const resource = Object.hasOwn(podControllers, kind) ? podControllers[kind] : undefined
+    if (resource === undefined) continue
     const found = await readObject(client, resource, { ...where, name })
     if (found?.metadata.uid === uid) wanted.set(uid, found.wanted)
   }

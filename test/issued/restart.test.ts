@@ -313,3 +313,47 @@ test('two resources that mean the same pods evict no second one beside the first
   assert.deepEqual(outcomes, ['evicted', 'changed'])
   assert.deepEqual(world.evicted, ['old-search-0'])
 })
+
+test('whatever the owner of a pod calls itself, it is told of once, and in as many words as find room', async () => {
+  requirement('issued.restart-undoes-nothing')
+  const long = (letters: number): string => `${'J'.repeat(letters)}${'😀'.repeat(100)}`
+  for (const kind of ['constructor', 'J'.repeat(3000), long(1900), long(1901)]) {
+    const world = openBounceWorld()
+    world.addPods('search', { kind, replicas: 1 })
+    await world.until('Issued')
+    for (let turns = 0; turns < 3; turns += 1) await world.turn()
+    const { error = '' } = world.certificate()
+    assert.match(error, /^podsToBounce: pod old-search-0 is not restarted: .* got=of /)
+    assert.ok(error.length <= 2048 && error.isWellFormed(), `${error.length}`)
+    assert.deepEqual(reasonsOf(world), ['NotRestarted'])
+  }
+})
+
+test('of pods that cannot be recorded none is restarted, and that is told', async () => {
+  requirement('issued.restart-undoes-nothing')
+  const apps = ['a', 'b', 'c', 'd']
+  const world = openBounceWorld({ podsToBounce: apps.map((app) => ({ labels: { app } })) })
+  for (const app of apps) world.addPods(app, { kind: 'K'.repeat(60_000), replicas: 1 })
+  await world.until('Issued')
+  await world.turn()
+  assert.equal(
+    world.certificate().error,
+    'podsToBounce: record of the pods: bytes want<=196608 got=240281',
+  )
+})
+
+test('neither what is written on a pod nor a neighbour too large to be read keeps one from being restarted', async () => {
+  requirement('issued.restart-undoes-nothing')
+  const world = openBounceWorld()
+  world.addPods('search')
+  const [pod] = world.pods()
+  assert.ok(pod !== undefined)
+  const annotations = { note: 'x'.repeat(100_000) }
+  world.cluster.put('pods', { ...pod, metadata: { ...pod.metadata, annotations } })
+  const labels = { app: 'x'.repeat(100_000) }
+  const metadata = { name: 'large', namespace: place.namespace, uid: 'large', labels }
+  world.cluster.put('pods', { metadata, status: {} })
+  await world.until('Issued')
+  await world.turn()
+  assert.deepEqual(world.evicted, ['old-search-0'])
+})

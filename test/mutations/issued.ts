@@ -344,4 +344,51 @@ export const issuedMutations: readonly Mutation[] = [
     edits: [['signal.aborted || !(error instanceof CountersignError)', 'error !== undefined']],
     tests: restarts,
   },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the bound of what is told',
+    file: steps,
+    edits: [['cut(text, errorCharactersMax).toWellFormed()', 'text']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the characters that are cut in two',
+    file: steps,
+    edits: [['.toWellFormed()', '']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the look at whether such a kind is known',
+    file: 'src/issued/restart.ts',
+    edits: [['Object.hasOwn(podControllers, kind)', 'kind in podControllers']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the bound of the record',
+    file: 'src/issued/bounce.ts',
+    edits: [['bytes <= recordBytesMax', 'bytes > 0']],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the pods beside one that cannot be read',
+    file: 'src/issued/restart.ts',
+    edits: [
+      [
+        "('object' in reading ? [reading.object] : [])",
+        "{ if ('object' in reading) return [reading.object]; throw reading.unreadable.error }",
+      ],
+    ],
+    tests: restarts,
+  },
+  {
+    claim: 'issued.restart-undoes-nothing',
+    without: 'the leaving out of annotations',
+    file: 'src/issued/restart.ts',
+    edits: [['{ labels: () => true }', '{ labels: () => true, annotations: () => true }']],
+    tests: restarts,
+  },
 ]
