@@ -125,6 +125,14 @@ export const servingMutations: readonly Mutation[] = [
     tests: ['test/gateway/upstream/legacy-session.test.ts'],
   },
   {
+    claim: 'gateway.unread-answers-bounded',
+    without: 'the look whether the places before are read',
+    file: 'src/gateway/serve/stream.ts',
+    edits: [['placeOf !== undefined && !response.writableNeedDrain', 'placeOf !== undefined']],
+    tests: ['test/gateway/serve/come-back.test.ts'],
+    named: 'than it reads',
+  },
+  {
     claim: 'gateway.places-decided-on',
     without: 'the session that a place is of',
     file: 'src/gateway/handle/place.ts',

@@ -127,7 +127,10 @@ export function createEventPasser(options: EventPasserOptions): EventPasser {
   }
 }
 
-/** Writes to the caller what comes before the answer; what has an id is a place to come back to. */
+/**
+ * Writes to the caller what comes before the answer; what has an id is a place to come back to. A place is a thousand times as large as the
+ * shortest id of a server: where octets wait to be sent already there is none, and its caller would come back to the one before.
+ */
 function createWriter(options: EventPasserOptions): {
   /** More is read. */
   begin(): void
@@ -140,8 +143,11 @@ function createWriter(options: EventPasserOptions): {
   /** Of what was last read: more than one comment would tell no more. */
   let isAlive = false
 
+  function isPlace(at: Position | undefined): at is Position {
+    return at !== undefined && placeOf !== undefined && !response.writableNeedDrain
+  }
   function write(event: Buffer, at: Position | undefined): void {
-    const id = at && placeOf?.(at)
+    const id = isPlace(at) ? placeOf?.(at) : undefined
     if (at !== undefined && id !== undefined) response.write(formatPlace(id, at))
     response.write(event)
   }
@@ -151,7 +157,7 @@ function createWriter(options: EventPasserOptions): {
     },
     write,
     alive(at) {
-      if (at !== undefined && placeOf !== undefined) write(emptyEvent, at)
+      if (isPlace(at)) write(emptyEvent, at)
       else if (!isAlive) response.write(keepAlive)
       isAlive = true
     },

@@ -158,6 +158,23 @@ suite('an agent that comes back to the stream of a call', () => {
       }
     })
 
+  test('has no more of the ids of a server that says nothing else than it reads', async () => {
+    requirement('gateway.unread-answers-bounded')
+    const server = polling([`${'id:a\n\n'.repeat(10_000)}${answerEvent}`])
+    await using world = await openOne('legacy', server.answer, {
+      streams: { files: server.stream },
+    })
+    const agent = await world.agent(own)
+    const session = await openSession(agent, '/mcp/files')
+    const params = { name: 'echo', arguments: { given: 'x'.repeat(1200) } }
+    const { body, headers } = legacy('tools/call', params, { session })
+    const { text } = await agent.post('/mcp/files', body, headers)
+    assert.match(text, /^id: \S+\ndata:\n\n/)
+    assert.match(text, /"late"/)
+    // Ten thousand places would be twenty mebibytes.
+    assert.ok(text.length < 4 * 1024 * 1024, String(text.length))
+  })
+
   test('has nothing to come back with after a long request', async () => {
     await using called = await calling(silent(), { given: 'x'.repeat(2000) })
     const { stream, ids } = called
