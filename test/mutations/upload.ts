@@ -75,6 +75,14 @@ export const uploadMutations: readonly Mutation[] = [
   },
   {
     claim: lost,
+    without: 'the trial of an event alone after its receiver took none',
+    file: 'src/policy/upload/chunk.ts',
+    edits: [['isTooLarge: body.length > limitOctets', 'isTooLarge: body.length > limit']],
+    tests: uploaded,
+    named: 'after it took nothing',
+  },
+  {
+    claim: lost,
     without: 'the look at the status of an answer',
     file: post,
     edits: [['statusCode < 300) return', 'statusCode < 600) return']],

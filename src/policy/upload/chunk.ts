@@ -5,7 +5,7 @@ import { gzip } from 'node:zlib'
 export interface Chunk {
   readonly body: Buffer
   readonly lines: number
-  /** One line alone that has more octets than may be sent at once. */
+  /** One line alone that has more octets than may be sent at once, whatever its receiver takes. */
   readonly isTooLarge: boolean
 }
 
@@ -16,6 +16,8 @@ export interface Chunker {
   pack(lines: readonly Buffer[]): Promise<Chunk>
   /** The receiver finds them too large: from now on they are half of what this one was. */
   shrink(chunk: Chunk): void
+  /** The receiver has taken one: little by little they are larger again, as what found them too large may be gone. */
+  grow(): void
 }
 
 const packed = promisify(gzip)
@@ -23,13 +25,20 @@ const packed = promisify(gzip)
 /** A receiver unpacks it all: however well lines can be packed, no more of them than this times the limit are in one. */
 const expansionMax = 64
 
+/** Whoever reads lines and packs them does it in one turn of the loop, in which nobody is served: a few milliseconds. */
+const linesOctetsMost = 1024 * 1024
+
+/** A receiver that takes less than it is given for good finds one in some thirty too large. */
+const growth = 1 / 32
+
 /**
  * Chunks of about as many packed octets as may be sent at once. As in OPA's encoder it is the octets before packing that are guessed:
  * more after a chunk that is below nine tenths of the limit, fewer after one above it, which is packed again.
  */
 export function createChunker(limitOctets: number): Chunker {
+  const guessMax = Math.min(limitOctets * expansionMax, linesOctetsMost)
   let limit = limitOctets
-  let guess = limitOctets
+  let guess = Math.min(limitOctets, guessMax)
   return {
     get linesOctetsMax() {
       return guess
@@ -45,14 +54,17 @@ export function createChunker(limitOctets: number): Chunker {
         }
         // Where there was not enough to fill it, nothing is learned.
         if (body.length < limit * 0.9 && octetsOf(lines, count) > guess / 2) {
-          guess = Math.min(guess * 2, limit * expansionMax)
+          guess = Math.min(guess * 2, limit * expansionMax, guessMax)
         }
-        return { body, lines: count, isTooLarge: body.length > limit }
+        return { body, lines: count, isTooLarge: body.length > limitOctets }
       }
     },
     shrink({ body }) {
       limit = Math.max(1, Math.floor(body.length / 2))
       guess = Math.min(guess, limit)
+    },
+    grow() {
+      limit = Math.min(limitOctets, limit + Math.ceil(limit * growth))
     },
   }
 }

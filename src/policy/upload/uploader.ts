@@ -144,6 +144,7 @@ class SpoolUploader implements Uploader {
       events.map(({ line }) => line),
       signal,
     )
+    this.#chunker.grow()
     this.#options.metrics.count('countersign_decision_log_uploaded_events_total', {}, chunk.lines)
     await spool.sent(events[chunk.lines]?.at ?? lines.length)
     return true

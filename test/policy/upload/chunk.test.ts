@@ -62,6 +62,16 @@ test('however well they pack, what a receiver has to unpack is bounded', async (
   assert.ok(Math.max(...sizes) <= 64 * 1024 + 2, `${Math.max(...sizes)}`)
 })
 
+test('however large a chunk may be, no more is packed in one turn than others can wait for', async () => {
+  const lines = linesOf(12_000, () => 'a'.repeat(200))
+  const chunker = createChunker(16 * 1024 * 1024)
+  const sizes: number[] = []
+  for (let time = 0; time < 3; time += 1) {
+    sizes.push(gunzipSync((await chunker.pack(lines)).body).length, chunker.linesOctetsMax)
+  }
+  assert.ok(Math.max(...sizes) <= 1024 * 1024 + 2, sizes.join())
+})
+
 test('a line that is larger than a chunk may be is alone, and said to be', async () => {
   const chunker = createChunker(1024)
   const [large = Buffer.alloc(0)] = linesOf(1, () => randomBytes(2000).toString('base64'))
@@ -78,4 +88,17 @@ test('after a chunk that was too large for its receiver they have half of it', a
   chunker.shrink(first)
   const second = await chunker.pack(lines)
   assert.ok(second.body.length <= first.body.length / 2)
+})
+
+test('what its receiver takes again is as large as before after a while, and no larger', async () => {
+  const chunker = createChunker(4096)
+  const lines = linesOf(100, () => randomBytes(60).toString('base64'))
+  const first = await chunker.pack(lines)
+  for (let time = 0; time < 8; time += 1) chunker.shrink(await chunker.pack(lines.slice(0, 2)))
+  const one = await chunker.pack(lines)
+  assert.deepEqual([one.lines, one.isTooLarge], [1, false])
+  for (let time = 0; time < 400; time += 1) chunker.grow()
+  for (let time = 0; time < 12; time += 1) await chunker.pack(lines)
+  const { body, lines: count } = await chunker.pack(lines)
+  assert.ok(count > first.lines / 2 && body.length <= 4096, `${count} of ${first.lines}`)
 })

@@ -195,6 +195,27 @@ test('a chunk that is too large for its receiver is sent in parts, and an event 
   assert.equal(opened.uploader.problem, undefined)
 })
 
+test('what a receiver takes again after it took nothing is sent whole', async () => {
+  requirement('policy.upload-loses-nothing')
+  await using place = await openFolder()
+  await using collector = await openCollector()
+  const input = { text: Array.from({ length: 100 }, () => Math.random()).join() }
+  const lines = ['a', 'b', 'c', 'd'].map((id) => event(id, { input }))
+  await writeFile(place.file, lines.slice(0, 2).join(''))
+  collector.answer(refuse(413))
+  await using opened = await open(place.file, collector)
+  await waited(opened, 1)
+  collector.answer(take)
+  await appendFile(place.file, lines.slice(2).join(''))
+  opened.goOn()
+  await waited(opened, 2)
+  const sent = collector.taken.flatMap(({ events }) => events)
+  assert.deepEqual(
+    sent.map((each) => each['input']),
+    ['a', 'b', 'c', 'd'].map(() => input),
+  )
+})
+
 test('what is larger than a chunk may be is never sent so', async () => {
   await using place = await openFolder()
   await using collector = await openCollector()
