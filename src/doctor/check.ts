@@ -19,6 +19,7 @@ export type CheckName =
   | 'installation'
   | 'rights'
   | 'signer'
+  | 'remote-signers'
   | 'ledger'
   | 'authority'
   | 'trust-bundle'

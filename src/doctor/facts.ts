@@ -265,6 +265,8 @@ export interface Facts {
   readonly signerName: string
   readonly rights: Fact<readonly RightFact[]>
   readonly readiness: Readonly<Record<Program, Fact<readonly ReadinessFact[]>>>
+  /** What the signers of other clusters say that run here. */
+  readonly remotes: Fact<readonly ReadinessFact[]>
   readonly trustBundle: Fact<TrustBundleFact | undefined>
   readonly issued: Fact<readonly IssuedFact[]>
   readonly handshake: Fact<HandshakeFact>

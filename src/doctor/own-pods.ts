@@ -1,16 +1,19 @@
 import type { Facts, Program } from './facts.ts'
 import type { PodFact } from './workload-facts.ts'
 
+/** `remotes` has the signers of other clusters, which the chart runs under one service account. */
+export type Account = Program | 'remotes'
+
 /** Our own pods: those of a program's service account in its namespace that have not ended. */
 export function podsOf(
   pods: readonly PodFact[],
   namespace: string,
-  program: Program,
+  account: Account,
 ): readonly PodFact[] {
   return pods.filter(
     (pod) =>
       pod.namespace === namespace &&
-      pod.serviceAccount === `countersign-${program}` &&
+      pod.serviceAccount === `countersign-${account}` &&
       !['Succeeded', 'Failed'].includes(pod.phase),
   )
 }

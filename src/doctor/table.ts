@@ -17,6 +17,7 @@ import { installation } from './checks/installation.ts'
 import { kubelets } from './checks/kubelets.ts'
 import { policyData } from './checks/policy-data.ts'
 import { gateway, ledger, signer, upstreams } from './checks/programs.ts'
+import { remoteSigners } from './checks/remote-signers.ts'
 import { rights } from './checks/rights.ts'
 import { toolServers } from './checks/tool-servers.ts'
 import { authority, gatewayName, trustBundle } from './checks/trust.ts'
@@ -39,6 +40,7 @@ export const checks: readonly Check[] = [
   installation,
   rights,
   signer,
+  remoteSigners,
   ledger,
   authority,
   trustBundle,

@@ -252,6 +252,47 @@ test('the signer of another cluster has that one alone: no right here, no token 
   }
 })
 
+test('a PodMonitor reads every program of the release, the signers of other clusters among them', async () => {
+  const remote = {
+    cluster: 'edge',
+    trustDomain: 'edge.example',
+    kubeconfigSecretName: 'edge-kubeconfig',
+    authoritySecretName: 'edge-ca',
+    agent: { namespace: 'countersign-system', serviceAccount: 'countersign-agent' },
+  }
+  const scraper = { podSelector: { matchLabels: { app: 'prometheus' } } }
+  const values = [
+    `remotes=${JSON.stringify([remote])}`,
+    'monitoring.podMonitor.enabled=true',
+    'approver.enabled=true',
+    `networkPolicy.scrapers=${JSON.stringify([scraper])}`,
+  ].flatMap((value) => ['--set-json', value])
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...values))
+  const monitor = rendering.find(({ kind }) => kind === 'PodMonitor')
+  const selected = Object.entries(monitor?.['spec'].selector.matchLabels as object)
+  assert.ok(selected.length > 0)
+  const makers = rendering.filter(({ kind }) => ['StatefulSet', 'Deployment'].includes(kind))
+  assert.equal(makers.length, 4)
+  for (const { metadata, spec } of makers) {
+    const { labels } = spec.template.metadata as {
+      readonly labels: Readonly<Record<string, string>>
+    }
+    assert.ok(
+      selected.every(([name, value]) => labels[name] === value),
+      metadata.name,
+    )
+    const [{ ports }] = spec.template.spec.containers
+    assert.ok(
+      ports.some(({ name }: { name: string }) => name === 'admin'),
+      metadata.name,
+    )
+    const policy = rendering.find(
+      (each) => each.kind === 'NetworkPolicy' && each.metadata.name === metadata.name,
+    )
+    assert.match(JSON.stringify(policy?.['spec'].ingress), /"app":"prometheus".*"port":"admin"/)
+  }
+})
+
 const boundNode = [
   'approver.nodes[0].name=slurm-1',
   'approver.nodes[0].serviceAccount.namespace=interlink',

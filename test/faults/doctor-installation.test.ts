@@ -30,6 +30,21 @@ function annotate(annotations: object): (world: DoctorWorld) => Promise<void> {
 
 const acme = '/api/v1/namespaces/acme'
 
+const ofEdge = {
+  metadata: { name: 'countersign-signer-of-edge' },
+  spec: {
+    serviceName: 'countersign-signer-of-edge',
+    selector: { matchLabels: { of: 'edge' } },
+    template: {
+      metadata: { labels: { of: 'edge' } },
+      spec: {
+        serviceAccountName: 'countersign-remotes',
+        containers: [{ name: 'signer', image: 'countersign' }],
+      },
+    },
+  },
+}
+
 const installed: readonly Fault[] = [
   {
     title: 'there is no resource Revocation',
@@ -51,6 +66,25 @@ const installed: readonly Fault[] = [
     breakIt: (world) => world.remove(`${ownPods}/countersign-signer-0?gracePeriodSeconds=0`),
     changes: { installation: 'problem', signer: 'warning', ledger: 'warning' },
     evidence: /^signer: 0 of 0 pods ready/,
+  },
+  {
+    title: 'the signer of another cluster has no pod',
+    breakIt: (world) => world.create(`/apis/apps/v1/namespaces/${system}/statefulsets`, ofEdge),
+    changes: { 'remote-signers': 'problem' },
+    evidence: /^countersign-signer-of-edge$/,
+  },
+  {
+    title: 'the signer of another cluster says nothing of itself',
+    breakIt: async (world) => {
+      const metadata = { name: 'countersign-remotes' }
+      await world.create(`/api/v1/namespaces/${system}/serviceaccounts`, { metadata })
+      await createPod(world.api, {
+        metadata: { name: `${ofEdge.metadata.name}-0`, namespace: system },
+        spec: { ...ofEdge.spec.template.spec, nodeName: 'node-a' },
+      })
+    },
+    changes: { 'remote-signers': 'warning' },
+    evidence: /^countersign-signer-of-edge-0: not asked: /,
   },
   {
     title: 'no gateway runs',

@@ -1,5 +1,5 @@
 import { ok, plural, problem, unknown, warning, type Check, type Judgement } from '../check.ts'
-import type { ConditionFact, Fact, Facts, Program, ReadinessFact } from '../facts.ts'
+import type { ConditionFact, Facts, Program, ReadinessFact } from '../facts.ts'
 import { isInstalled, podsOf } from '../own-pods.ts'
 
 const isUpstream = (name: string): boolean => name.startsWith('upstream ')
@@ -34,7 +34,7 @@ export const upstreams: Check = {
       return warning('not checked: the gateway says nothing of its tool servers', {
         evidence: [
           ...silent.map((server) => `upstream ${server}: nothing said`),
-          ...silentPods(pods),
+          ...silentPods(pods.value),
         ],
         hint: 'only the gateway has the certificate to ask them with: its /readyz and its log say what it found',
       })
@@ -69,9 +69,8 @@ function describe({ pod, name, reason }: Said): string {
   return `${pod}: ${name}: ${reason}`
 }
 
-function silentPods(pods: Fact<readonly ReadinessFact[]>): readonly string[] {
-  if (!pods.known) return []
-  return pods.value
+function silentPods(pods: readonly ReadinessFact[]): readonly string[] {
+  return pods
     .filter(({ conditions }) => conditions === undefined)
     .map(({ pod, why }) => `${pod}: not asked: ${why}`)
 }
@@ -91,13 +90,22 @@ function judgeProgram(
   }
   if (!pods.known) return unknown(pods)
   if (pods.value.length === 0) return notRunning(program)
-  const said = conditionsIn(pods.value, passes)
+  return judgePods(pods.value, program, passes)
+}
+
+/** By what each of them says of itself. */
+export function judgePods(
+  pods: readonly ReadinessFact[],
+  what: string,
+  passes: (name: string) => boolean = () => true,
+): Judgement {
+  const said = conditionsIn(pods, passes)
   const failing = said.filter((condition) => !condition.ok)
   const vital = failing.filter(({ optional }) => !optional)
   const silent = silentPods(pods)
   if (failing.length > 0) {
     const judge = vital.length > 0 ? problem : warning
-    return judge(`the ${program} ${vital.length > 0 ? 'is not ready' : 'lacks something'}`, {
+    return judge(`the ${what} ${vital.length > 0 ? 'is not ready' : 'lacks something'}`, {
       evidence: [...failing.map(describe), ...silent],
       hint: 'each line says what is wrong and what to do',
     })
@@ -109,7 +117,7 @@ function judgeProgram(
     })
   }
   const names = [...new Set(said.map(({ name }) => name))]
-  return ok(`the ${program} is ready`, [`${plural(pods.value.length, 'pod')}: ${names.join(', ')}`])
+  return ok(`the ${what} is ready`, [`${plural(pods.length, 'pod')}: ${names.join(', ')}`])
 }
 
 export const ledger: Check = {

@@ -68,6 +68,7 @@ function unasked(fact: Fact<never>): Asked {
     signerName: signerNameDefault,
     rights: fact,
     readiness: { signer: fact, gateway: fact },
+    remotes: fact,
     trustBundle: fact,
     issued: fact,
     handshake: fact,
@@ -89,11 +90,12 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
   const lists = await gatherLists(options, serverNow)
   const isMade = namespaces.known && namespaces.value.some(({ name }) => name === namespace)
   const place = { namespace: isMade ? namespace : 'default', signerName, served }
+  const { pods } = lists
   const readiness = async (program: Program, settings: typeof signer | typeof gateway) =>
     learnReadiness(options, {
-      pods: lists.pods,
+      pods,
       namespace,
-      program,
+      account: program,
       port: settings.known ? settings.value.admin.port : adminPorts[program],
     })
   return {
@@ -109,6 +111,13 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
       signer: await readiness('signer', signer),
       gateway: await readiness('gateway', gateway),
     },
+    // Of each the chart writes the configuration, and the port is not among its values.
+    remotes: await learnReadiness(options, {
+      pods,
+      namespace,
+      account: 'remotes',
+      port: adminPorts.signer,
+    }),
     rights: await learnRights(options, { namespace, signer, gateway }),
     policyData: await learnPolicyData(gatewayMap, gateway),
     toolServerResource: await learnCustomResource(options, 'toolservers.countersign.dev'),

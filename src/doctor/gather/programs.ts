@@ -1,8 +1,8 @@
 import { cut } from '../../errors.ts'
-import type { ConditionFact, Fact, Program, ReadinessFact } from '../facts.ts'
+import type { ConditionFact, Fact, ReadinessFact } from '../facts.ts'
 import { at, jsonOf, listAt, textAt } from '../lenient.ts'
 import { unlearned, timeoutSeconds, type Asker } from './learn.ts'
-import { podsOf } from '../own-pods.ts'
+import { podsOf, type Account } from '../own-pods.ts'
 import type { PodFact } from '../workload-facts.ts'
 
 const podsMax = 20
@@ -15,13 +15,13 @@ export async function learnReadiness(
   options: {
     readonly pods: Fact<readonly PodFact[]>
     readonly namespace: string
-    readonly program: Program
+    readonly account: Account
     readonly port: number
   },
 ): Promise<Fact<readonly ReadinessFact[]>> {
-  const { pods, namespace, program, port } = options
+  const { pods, namespace, account, port } = options
   if (!pods.known) return pods
-  const own = podsOf(pods.value, namespace, program).slice(0, podsMax)
+  const own = podsOf(pods.value, namespace, account).slice(0, podsMax)
   const right = `get pods/proxy in namespace ${namespace}`
   const facts = await Promise.all(
     own.map(async ({ name }): Promise<ReadinessFact> => {
