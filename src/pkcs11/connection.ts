@@ -73,25 +73,19 @@ const returnedNames: ReadonlyMap<bigint, string> = new Map([
   [returned.notLoggedIn, 'CKR_USER_NOT_LOGGED_IN'],
 ])
 
-/** Connects, and initializes the module. Throws `pki/authority-unavailable`. */
-export async function openConnection(
-  path: string,
-  options: { readonly answerSeconds?: number } = {},
-): Promise<Connection> {
-  const connection = new SocketConnection(path, options.answerSeconds ?? answerSeconds)
-  try {
-    await connection.call(calls.initialize, [byteArray(handshake), Buffer.of(0), noByteArray])
-  } catch (error) {
-    connection[Symbol.dispose]()
-    throw error
-  }
-  return connection
+/** Connects. What is in the way is told to the first call. */
+export function openConnection(path: string, seconds: number = answerSeconds): Connection {
+  return new SocketConnection(path, seconds)
+}
+
+/** The first of all calls. Throws `pki/authority-unavailable`. */
+export async function initialize(connection: Connection): Promise<void> {
+  await connection.call(calls.initialize, [byteArray(handshake), Buffer.of(0), noByteArray])
 }
 
 interface Asked {
   readonly call: Call
   readonly tag: number
-  readonly timer: NodeJS.Timeout
   readonly resolve: (values: AnswerValues) => void
   readonly reject: (error: Error) => void
 }
@@ -104,6 +98,8 @@ class SocketConnection implements Connection {
   #received: Buffer = Buffer.alloc(0)
   #hasVersion = false
   #tag = 0
+  /** Of the call whose turn it is: those behind it wait for no more than their turn. */
+  #timer: NodeJS.Timeout | undefined
 
   constructor(path: string, seconds: number) {
     this.#answerMilliseconds = seconds * 1000
@@ -125,12 +121,8 @@ class SocketConnection implements Connection {
     if (!this.isOpen) return Promise.reject(unavailable('token has closed the connection'))
     const tag = (this.#tag = (this.#tag + 1) % 0x7fffffff)
     const { promise, resolve, reject } = Promise.withResolvers<AnswerValues>()
-    const late = (): void => {
-      const seconds = this.#answerMilliseconds / 1000
-      this.#end(unavailable(`token does not answer, want=..${seconds}s`))
-    }
-    const timer = setTimeout(late, this.#answerMilliseconds)
-    this.#asked.push({ call, tag, timer, resolve, reject })
+    this.#asked.push({ call, tag, resolve, reject })
+    if (this.#asked.length === 1) this.#waitForNext()
     this.#socket.write(formatMessage(call, tag, values))
     return promise
   }
@@ -139,13 +131,21 @@ class SocketConnection implements Connection {
     this.#end(unavailable('connection to the token is closed'))
   }
 
+  #waitForNext(): void {
+    clearTimeout(this.#timer)
+    if (this.#asked.length === 0) return
+    const late = (): void => {
+      const seconds = this.#answerMilliseconds / 1000
+      this.#end(unavailable(`token does not answer, want=..${seconds}s`))
+    }
+    this.#timer = setTimeout(late, this.#answerMilliseconds)
+  }
+
   /** Of what was asked nobody knows what became. */
   #end(error: Error): void {
     this.#socket.destroy()
-    for (const { timer, reject } of this.#asked.splice(0)) {
-      clearTimeout(timer)
-      reject(error)
-    }
+    clearTimeout(this.#timer)
+    for (const { reject } of this.#asked.splice(0)) reject(error)
   }
 
   #read(octets: Buffer): void {
@@ -178,7 +178,7 @@ class SocketConnection implements Connection {
     if (asked === undefined) throw unavailable('token answers what nobody asked')
     const answer = parseAnswer(message, asked.call, asked.tag)
     this.#asked.shift()
-    clearTimeout(asked.timer)
+    this.#waitForNext()
     if ('values' in answer) asked.resolve(answer.values)
     else asked.reject(new TokenRefusal(asked.call, answer.returned))
   }

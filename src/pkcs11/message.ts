@@ -128,7 +128,8 @@ export interface AnswerValues {
   /** A string, its spaces at the end included. */
   text(): string
   byteArray(): Buffer
-  ulongs(): readonly bigint[]
+  /** As many as there was room for. */
+  ulongs(max: number): readonly bigint[]
 }
 
 class AnswerReader implements AnswerValues {
@@ -156,9 +157,10 @@ class AnswerReader implements AnswerValues {
     return Buffer.from(this.#take(this.uint32()))
   }
 
-  ulongs(): readonly bigint[] {
+  ulongs(max: number): readonly bigint[] {
     if (this.#take(1)[0] !== 1) throw unreadable('has no numbers')
     const count = this.uint32()
+    if (count > max) throw unreadable(`has too many numbers, want=..${max} got=${count}`)
     return Array.from({ length: this.#bounded(count) }, () => this.ulong())
   }
 

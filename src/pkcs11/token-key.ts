@@ -4,9 +4,15 @@ import { readBoundedFile } from '../bounded-file.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { proveKey, signingAlgorithmOf } from '../pki/ca-key.ts'
 import type { CaKey } from '../pki/ca-key.ts'
-import { formatEcdsaSignature } from '../pki/signature.ts'
+import { formatEcdsaSignature, verifySignature } from '../pki/signature.ts'
 import type { SignatureAlgorithm } from '../pki/signature.ts'
-import { openConnection, returned, TokenRefusal, type Connection } from './connection.ts'
+import {
+  initialize,
+  openConnection,
+  returned,
+  TokenRefusal,
+  type Connection,
+} from './connection.ts'
 import { attributes, byteArray, calls, mechanism, room, ulong } from './message.ts'
 import type { NoParameters } from './message.ts'
 
@@ -78,9 +84,15 @@ interface Session {
   noParameters?: NoParameters
 }
 
+/** A connection, and the session that is opened on it. */
+interface Opening {
+  readonly connection: Connection
+  readonly session: Promise<Session>
+}
+
 class SocketToken implements Token {
   readonly #place: TokenPlace
-  #session: Promise<Session> | undefined
+  #opening: Opening | undefined
   /** One that was refused. It is not tried again: after a few times the token locks. */
   #refusedPin: string | undefined
   #closed = false
@@ -103,7 +115,7 @@ class SocketToken implements Token {
 
   [Symbol.dispose](): void {
     this.#closed = true
-    this.#drop(this.#session)
+    if (this.#opening !== undefined) this.#drop(this.#opening)
   }
 
   async #sign(
@@ -112,11 +124,14 @@ class SocketToken implements Token {
     octets: Uint8Array,
   ): Promise<Buffer> {
     if (this.#closed) throw unavailable('token is not used any more')
-    const opening = (this.#session ??= this.#open())
+    const opening = (this.#opening ??= this.#open())
     try {
-      const session = await opening
+      const session = await opening.session
       const key = await this.#find(session, publicKey, algorithm)
-      return await signWith(session, key, { algorithm, octets })
+      const signature = await signWith(session, key, { algorithm, octets })
+      if (verifySignature(algorithm, publicKey, { octets, signature })) return signature
+      // Its number is another key's by now: that of the certificate, if it is there, has to be found again.
+      throw unavailable('token has signed with another key than before')
     } catch (error) {
       // Whatever state the session is in, the next signature begins with a new one; that a key is not there yet tells nothing of it.
       if (!isOfAnotherKey(error)) this.#drop(opening)
@@ -124,28 +139,24 @@ class SocketToken implements Token {
     }
   }
 
-  #drop(opening: Promise<Session> | undefined): void {
-    if (this.#session === opening) this.#session = undefined
-    opening?.then(({ connection }) => connection[Symbol.dispose]()).catch(() => {})
+  #drop(opening: Opening): void {
+    if (this.#opening === opening) this.#opening = undefined
+    opening.connection[Symbol.dispose]()
   }
 
-  async #open(): Promise<Session> {
-    const { socket, answerSeconds } = this.#place
-    const connection = await openConnection(
-      socket,
-      answerSeconds === undefined ? {} : { answerSeconds },
-    )
-    try {
-      const slot = await findSlot(connection, this.#place.token)
-      const flags = ulong(serialSession)
-      const opened = await connection.call(calls.openSession, [ulong(slot), flags])
-      const handle = opened.ulong()
-      await this.#login(connection, handle)
-      return { connection, handle, found: new Map() }
-    } catch (error) {
-      connection[Symbol.dispose]()
-      throw error
-    }
+  #open(): Opening {
+    const connection = openConnection(this.#place.socket, this.#place.answerSeconds)
+    return { connection, session: this.#begin(connection) }
+  }
+
+  async #begin(connection: Connection): Promise<Session> {
+    await initialize(connection)
+    const slot = await findSlot(connection, this.#place.token)
+    const flags = ulong(serialSession)
+    const opened = await connection.call(calls.openSession, [ulong(slot), flags])
+    const handle = opened.ulong()
+    await this.#login(connection, handle)
+    return { connection, handle, found: new Map() }
   }
 
   async #login(connection: Connection, handle: bigint): Promise<void> {
@@ -217,7 +228,7 @@ async function findSlot(connection: Connection, label: string): Promise<bigint> 
   const isTokenPresent = Buffer.of(1)
   const listed = await connection.call(calls.getSlotList, [isTokenPresent, room(slotsMax)])
   const found: bigint[] = []
-  for (const slot of listed.ulongs()) {
+  for (const slot of listed.ulongs(slotsMax)) {
     const about = await connection.call(calls.getTokenInfo, [ulong(slot)])
     // Padded with spaces (PKCS#11 2.40 §3.3).
     if (about.text().trimEnd() === label) found.push(slot)
@@ -238,7 +249,7 @@ async function findKeys(
   await connection.call(calls.findObjectsInit, [ulong(handle), wanted])
   const found = await connection.call(calls.findObjects, [ulong(handle), room(keysMax)])
   await connection.call(calls.findObjectsFinal, [ulong(handle)])
-  const keys = found.ulongs()
+  const keys = found.ulongs(keysMax)
   if (keys.length > 0) return keys
   throw unavailable(
     `token has no private key ${quoted(label)}`,

@@ -54,7 +54,7 @@ export function signatureAlgorithmFor(key: KeyObject): SignatureAlgorithm | unde
 export function verifySignature(
   algorithm: SignatureAlgorithm,
   key: KeyObject,
-  signed: { readonly octets: Buffer; readonly signature: Buffer },
+  signed: { readonly octets: Uint8Array; readonly signature: Buffer },
 ): boolean {
   if (key.asymmetricKeyType !== algorithm.keyKind) return false
   return verify(algorithm.digest, signed.octets, key, signed.signature)

@@ -118,6 +118,18 @@ export const authorityMutations: readonly Mutation[] = [
     tests: ['test/pki/remote-authority.test.ts'],
   },
   {
+    claim: elsewhere,
+    without: 'the look whether the token has signed with the same key',
+    file: 'src/pkcs11/token-key.ts',
+    edits: [
+      [
+        'if (verifySignature(algorithm, publicKey, { octets, signature })) return signature',
+        'if (signature.length > 0) return signature',
+      ],
+    ],
+    tests: ['test/pkcs11/token-key.test.ts'],
+  },
+  {
     claim: 'pki.token-pin-tried-once',
     without: 'the memory of the PIN',
     file: 'src/pkcs11/token-key.ts',

@@ -113,6 +113,34 @@ test('a connection that is lost is opened again for the next signature', async (
   assert.equal(fake.connections, 2)
 })
 
+test('a key that is another one by now signs nothing, and that of the certificate is found again', async (t) => {
+  requirement('pki.key-elsewhere')
+  const { fake, token } = await openWorld(t)
+  const key = token.keyOf(first)
+  await key.sign(octets)
+  fake.keys = keys.toReversed()
+  await assert.rejects(async () => key.sign(octets), {
+    code: 'pki/authority-unavailable',
+    message: 'token has signed with another key than before',
+  })
+  assert.ok(verify('sha256', octets, first, await key.sign(octets)))
+})
+
+test('a token is left at once, also before it has answered at all', async (t) => {
+  const { fake, token } = await openWorld(t)
+  const asked = Promise.withResolvers<void>()
+  fake.instead = () => {
+    asked.resolve()
+    return 'nothing'
+  }
+  const left = assert.rejects(async () => token.keyOf(first).sign(octets), {
+    message: 'connection to the token is closed',
+  })
+  await asked.promise
+  token[Symbol.dispose]()
+  await left
+})
+
 test('a token that does not answer is not waited for', async (t) => {
   const { fake, token } = await openWorld(t, 0.2)
   fake.instead = (call) => (call === 'C_FindObjects' ? 'nothing' : undefined)
@@ -131,8 +159,17 @@ const hostile: readonly (readonly [string, (tag: number) => Buffer, RegExp])[] =
   ['that ends too soon', (tag) => message(tag, Buffer.alloc(0), 27, 'au'), /ends too soon/],
   [
     'of more numbers than it has',
-    (tag) => message(tag, Buffer.from('01ffffffff', 'hex'), 27, 'au'),
+    (tag) => message(tag, Buffer.from('0100000008', 'hex'), 27, 'au'),
     /ends too soon/,
+  ],
+  [
+    'of more numbers than there was room for',
+    (tag) => {
+      const handles = Buffer.from('01'.padEnd(2 * (5 + 9 * 8), '0'), 'hex')
+      handles.writeUInt32BE(9, 1)
+      return message(tag, handles, 27, 'au')
+    },
+    /has too many numbers, want=\.\.8 got=9$/,
   ],
   ['that is empty', (tag) => message(tag, Buffer.alloc(0), 0, ''), /is to another call/],
 ]
