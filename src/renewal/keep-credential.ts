@@ -106,7 +106,8 @@ class CredentialKeeper implements Keeper {
       const held = this.#held
       if (once && held !== undefined && now() < held.renewAt) return
       const isServed = held !== undefined && held.rank < attempt.rank && lastsAt(held, now())
-      lacking = isServed ? undefined : (lacking ?? now())
+      // A clock that was ahead, and is set back, is no reason to wait until then.
+      lacking = isServed ? undefined : Math.min(lacking ?? now(), now())
       const patience = attempt.rank === 0 ? 0 : fallBackSeconds * 1000
       if (lacking === undefined) await this.#delay(lookSeconds * 1000, signal)
       else if (now() < lacking + patience) await this.#pause(lacking + patience, signal)

@@ -173,6 +173,22 @@ test('a source stands in when those before it have given none for a while, and e
   assert.equal(requestsOf(rig.cluster), 1)
 })
 
+test('a clock that is set back does not keep a source from standing in', async (t) => {
+  const rig = await openRig()
+  t.after(() => rig.stop())
+  const right = rig.clock
+  rig.clock += 10 * 365 * 86_400_000
+  const keeper = rig.start(await rig.source('files'), await rig.source('csr'))
+  await eventually('files are missed', () =>
+    /files: .*is not there/.test(keeper.conditions()[0]?.reason ?? ''),
+  )
+  rig.clock = right
+  await eventually('it is asked for', () => {
+    rig.clock += 1000
+    return rig.cluster.list(plural).length === 1
+  })
+})
+
 test('what stood in is used again after a restart, by the same source, and is told of again', async (t) => {
   requirement('renewal.sources-in-order')
   const rig = await openRig()
