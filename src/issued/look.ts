@@ -11,30 +11,27 @@ import { readObject } from '../kubernetes/objects.ts'
 import type { Metadata } from '../kubernetes/resource.ts'
 import { secrets } from '../kubernetes/secret.ts'
 import { serviceAccounts } from '../kubernetes/workloads.ts'
-import type { RevocationSource } from '../pki/revocation.ts'
+import type { Revocable } from '../pki/revocation.ts'
 import { endOf, isOurs, requestOf } from '../renewal/request-certificate.ts'
 import { verifyCredential } from '../renewal/verify-credential.ts'
 import { isOf, readKept, requestNameOf, type Current, type Kept, type Pending } from './kept.ts'
 import type { Held, RequestSeen, Seen } from './next-step.ts'
 import { lookAtBounce } from './restart.ts'
-import { lookForRevocation } from './revoked.ts'
+import { lookForRevocation, revokedBy, type RevokedOptions } from './revoked.ts'
 
 /** One that is nearly over when it comes, because its CA is, is no reason to ask again at once. */
 const renewSecondsMin = 60
 
-export interface LookOptions {
+export interface LookOptions extends RevokedOptions {
   readonly client: ApiClient
   readonly signerName: string
   readonly trustDomain: TrustDomain
-  readonly identityExtensionOid?: string | undefined
   /** Of its life, after which another certificate is asked for: up to a tenth of it later. */
   readonly renewPercent: number
   /** PEM of the anchors as they are published now. Throws `renewal/trust-bundle` and `pki/bundle`. */
   readonly anchors: (signal: AbortSignal) => Promise<string>
   /** Whether pods may be restarted. */
   readonly bouncePods: boolean
-  /** What ends a certificate before its time; nothing does when absent. */
-  readonly revocations?: Pick<RevocationSource, 'find' | 'staleSeconds'> | undefined
   readonly now: () => number
 }
 
@@ -58,7 +55,7 @@ export async function look(
   const isForeign = secret !== undefined && !isOf(secret, certificate)
   const kept: Kept = secret === undefined || isForeign ? {} : readKept(secret)
   const { pending, current } = kept
-  const revocation = lookForRevocation(kept, options)
+  const revocation = lookForRevocation(kept, { ...options, next: nextOf(options, certificate) })
   const held = current && heldOf(options, certificate, current)
   const request = pending && (await requestSeen(options, { certificate, pending, signal }))
   const isAsked = pending === undefined ? held === undefined : request?.kind === 'absent'
@@ -130,6 +127,21 @@ function accountOf(
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
     return undefined
+  }
+}
+
+/** What a certificate would say that is asked for now: whoever asks for it is its pod. */
+function nextOf({ trustDomain, now }: LookOptions, certificate: IssuedCertificate): Revocable {
+  const { namespace = '', uid } = certificate.metadata
+  return {
+    notBefore: new Date(now()),
+    identity: {
+      pod: { uid },
+      namespace: { name: namespace },
+      serviceAccount: { name: accountOf(certificate, trustDomain) ?? '' },
+      tenant: certificate.spec.org,
+      issuanceId: '',
+    },
   }
 }
 
@@ -215,7 +227,10 @@ async function requestSeen(
   const credentialBundle = `${privateKeyPem}${chainPem}`
   try {
     verified(options, certificate, { credentialBundle, trustBundle })
-    return { kind: 'issued', chainPem }
+    const by = revokedBy(chainPem, options)
+    if (by === undefined) return { kind: 'issued', chainPem }
+    const problem = `the certificate that was issued is not taken: it is revoked by the Revocation ${by}`
+    return { kind: 'issued', chainPem, problem }
   } catch (error) {
     if (!(error instanceof CountersignError)) throw error
     const problem = `the certificate that was issued is not taken: ${error.message} (${error.code})`

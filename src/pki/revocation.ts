@@ -1,5 +1,4 @@
 import { isDnsLabel, isDnsSubdomain, isLowerCaseLabelValue } from '../identity/kubernetes-name.ts'
-import type { X509Svid } from './x509-svid.ts'
 
 /** Which certificates are no longer accepted. Every field that is given must match; at least one is. */
 export interface Revocation {
@@ -30,16 +29,30 @@ export const revocationNames: Readonly<
   serviceAccount: isDnsSubdomain,
 }
 
+/** What of a certificate tells whether a revocation takes it. */
+export interface Revocable {
+  readonly notBefore: Date
+  readonly identity:
+    | {
+        readonly pod: { readonly uid: string }
+        readonly namespace: { readonly name: string }
+        readonly serviceAccount: { readonly name: string }
+        readonly tenant?: string | undefined
+        readonly issuanceId: string
+      }
+    | undefined
+}
+
 /** The revocations in force. */
 export interface RevocationSource {
-  find(svid: X509Svid): Revocation | undefined
+  find(svid: Revocable): Revocation | undefined
   /** Seconds since the source was last known to be complete; 0 while it is. */
   readonly staleSeconds: number
   onChange(listener: () => void): () => void
 }
 
 /** Whether the revocation takes this certificate. One without an identity extension has no pod, tenant or issuance to match. */
-export function matchRevocation(revocation: Revocation, svid: X509Svid): boolean {
+export function matchRevocation(revocation: Revocation, svid: Revocable): boolean {
   const { podUid, serviceAccount, tenant, issuanceId, issuedBefore } = revocation
   const { identity } = svid
   const given = [podUid, serviceAccount, tenant, issuanceId, issuedBefore]
@@ -55,7 +68,7 @@ export function matchRevocation(revocation: Revocation, svid: X509Svid): boolean
 }
 
 /** Finds the first that takes a certificate, in the order of the list. */
-export type FindRevocation = (svid: X509Svid) => Revocation | undefined
+export type FindRevocation = (svid: Revocable) => Revocation | undefined
 
 /**
  * Looks through a list that its owner replaces as a whole. It is asked with every call, so those that name somebody are looked up by
@@ -105,7 +118,7 @@ function nameIn({ podUid, issuanceId, serviceAccount, tenant }: Revocation): str
   return tenant === undefined ? anybody : `tenant ${tenant}`
 }
 
-function namesOf({ identity }: X509Svid): readonly string[] {
+function namesOf({ identity }: Revocable): readonly string[] {
   if (identity === undefined) return [anybody]
   const { pod, issuanceId, namespace, serviceAccount, tenant } = identity
   return [

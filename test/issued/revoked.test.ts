@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { createRevocationFinder, type Revocation } from '../../src/pki/revocation.ts'
 import { requirement } from '../requirements.ts'
 import { profile } from '../signer/signer-world.ts'
-import { openIssuedWorld, sign, unlessBroken, type IssuedWorld } from './issued-world.ts'
+import { testIdentity } from '../support/test-authority.ts'
+import { openIssuedWorld, place, sign, unlessBroken, type IssuedWorld } from './issued-world.ts'
 
 const { identityExtensionOid } = profile
 
@@ -46,7 +47,9 @@ test('what is revoked has no key left before it is told of, and another one is a
   const world = openRevocableWorld()
   await world.until('Finished')
   const { 'tls.key': key, 'tls.crt': chain } = world.secret() ?? {}
-  world.revoked.list = [accountOf(world)]
+  world.clock.now += 2000
+  // It would not take another one.
+  world.revoked.list = [{ ...accountOf(world), issuedBefore: new Date(world.clock.now) }]
   for (let turns = 0; turns < 3; turns += 1) await world.turn()
   assert.equal(world.certificate().state, 'Failed')
   assert.equal(world.certificate().error, 'revoked: by the Revocation stolen')
@@ -124,3 +127,33 @@ for (const fault of ['drop', 'lose'] as const) {
     })
   }
 }
+
+test('whoever deletes the Secret of what is revoked brings back no key', async () => {
+  requirement('issued.ends-when-revoked')
+  const world = openRevocableWorld()
+  await world.until('Finished')
+  const uid: Revocation = { name: 'stolen', podUid: 'issued-uid', reason: '' }
+  for (const revoked of [accountOf(world), uid]) {
+    world.revoked.list = [revoked]
+    await world.turn()
+    world.cluster.remove('secrets', place.secret, place.namespace)
+    for (let turns = 0; turns < 3; turns += 1) await world.turn()
+    assert.equal(world.requests().length, 1)
+    assert.equal(world.secret(), undefined)
+    assert.equal(world.certificate().error, 'revoked: by the Revocation stolen')
+  }
+})
+
+test('what is revoked by what the signer alone knows of it is not taken, and seldom asked for again', async () => {
+  requirement('issued.ends-when-revoked')
+  const world = openRevocableWorld()
+  const { pod } = testIdentity()
+  world.revoked.list = [{ name: 'stolen', podUid: pod.uid, reason: '' }]
+  await world.until('Requested')
+  sign(world)
+  for (let turns = 0; turns < 3; turns += 1) await world.turn()
+  assert.equal(world.certificate().state, 'Failed')
+  assert.match(world.certificate().error ?? '', /it is revoked by the Revocation stolen$/)
+  assert.deepEqual(Object.keys(world.secret() ?? {}), ['next.key'])
+  assert.equal(world.requests().length, 1)
+})

@@ -306,9 +306,7 @@ export const issuedMutations: readonly Mutation[] = [
     claim: 'issued.ends-when-revoked',
     without: 'the certificate whose key is gone',
     file: 'src/issued/revoked.ts',
-    edits: [
-      ['[kept.current?.credentialBundle, kept.chainPem]', '[kept.current?.credentialBundle]'],
-    ],
+    edits: [['[current?.credentialBundle, chainPem]', '[current?.credentialBundle]']],
     tests: ['test/issued/revoked.test.ts'],
   },
   {
@@ -390,5 +388,19 @@ export const issuedMutations: readonly Mutation[] = [
     file: 'src/issued/restart.ts',
     edits: [['{ labels: () => true }', '{ labels: () => true, annotations: () => true }']],
     tests: restarts,
+  },
+  {
+    claim: 'issued.ends-when-revoked',
+    without: 'what would be asked for',
+    file: 'src/issued/revoked.ts',
+    edits: [['revocations.find(next)?.name', 'undefined']],
+    tests: ['test/issued/revoked.test.ts'],
+  },
+  {
+    claim: 'issued.ends-when-revoked',
+    without: 'the look at what was issued',
+    file: 'src/issued/look.ts',
+    edits: [['if (by === undefined) return', "if (by !== '') return"]],
+    tests: ['test/issued/revoked.test.ts'],
   },
 ]
