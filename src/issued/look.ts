@@ -130,7 +130,7 @@ function accountOf(
   }
 }
 
-/** What a certificate would say that is asked for now: whoever asks for it is its pod. */
+/** What a certificate would say if it came at once: whoever wants it is its pod. */
 function nextOf({ trustDomain, now }: LookOptions, certificate: IssuedCertificate): Revocable {
   const { namespace = '', uid } = certificate.metadata
   return {
