@@ -51,6 +51,14 @@ export const uploadMutations: readonly Mutation[] = [
   },
   {
     claim: lost,
+    without: 'the look whether a file was cut short',
+    file: spool,
+    edits: [['if (size < current.offset) current.offset = 0', '']],
+    tests: spooled,
+    named: 'cut short in its place',
+  },
+  {
+    claim: lost,
     without: 'the digest of the first line of a file',
     file: spool,
     edits: [['!== first) {', '=== undefined) {']],

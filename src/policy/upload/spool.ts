@@ -134,6 +134,7 @@ class FilesSpool implements Spool {
     this.#ends = []
     const current = this.#current
     if (current === undefined) return []
+    await sizeOf(current)
     for (let octets = octetsMax; ; octets = Math.min(octets * 4, lineOctetsMax)) {
       const buffer = Buffer.allocUnsafe(octets)
       const { bytesRead } = await current.handle.read(buffer, 0, octets, current.offset)
@@ -164,8 +165,8 @@ class FilesSpool implements Spool {
 
   async #unsentOfCurrent(): Promise<number> {
     if (this.#current === undefined) return 0
-    const { handle, offset } = this.#current
-    return Math.max(0, (await handle.stat()).size - offset)
+    const size = await sizeOf(this.#current)
+    return size - this.#current.offset
   }
 
   #look(): Promise<Seen> {
@@ -183,6 +184,13 @@ class FilesSpool implements Spool {
     }
     return { at: undefined, newer }
   }
+}
+
+/** Whoever looks sees whether the file was cut short in its place: then it has begun anew. */
+async function sizeOf(current: Current): Promise<number> {
+  const { size } = await current.handle.stat()
+  if (size < current.offset) current.offset = 0
+  return size
 }
 
 /** The whole lines of what was read, which begins at an offset of its file. */

@@ -166,3 +166,19 @@ test('a line that is written between the look at its file and the one at the nex
   })
   assert.deepEqual(await readAll(spool), ['b', 'c'])
 })
+
+test('a file that somebody has cut short in its place is read from its begin', async () => {
+  requirement('policy.upload-loses-nothing')
+  await using place = await openFolder()
+  const { file } = place
+  await writeFile(file, 'a\nb\nc\n')
+  await using spool = await open(file)
+  assert.deepEqual(await readAll(spool), ['a', 'b', 'c'])
+  await writeFile(file, 'd\n')
+  // Not sent: it is not written over.
+  await rename(file, `${file}.1`)
+  await assert.rejects(spool.moveAside(file, 2), /full of what is not sent/)
+  assert.equal(await spool.unsentOctets(), 2)
+  assert.deepEqual(await readAll(spool), ['d'])
+  await spool.moveAside(file, 2)
+})
