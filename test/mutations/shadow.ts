@@ -206,6 +206,13 @@ export const shadowMutations: readonly Mutation[] = [
   },
   {
     claim: 'policy.tenant-fails-alone',
+    without: 'the steps that a short list may take',
+    file: tenant,
+    edits: [['members * listFuelOfMember', 'listFuelMax']],
+    tests: ['test/policy/tenant/decide-with-tenant.test.ts'],
+  },
+  {
+    claim: 'policy.tenant-fails-alone',
     without: 'the steps that one list may take in all',
     file: tenant,
     edits: [['if (left !== undefined) left -= steps', 'void steps']],

@@ -25,7 +25,11 @@ export interface TenantPolicy {
 /** A tenant's rules are asked beside the platform's, and take no more of the time of others than these may. */
 const fuelMax = 20_000
 
-/** All that is asked for one list. */
+/**
+ * All that is asked for one list: for each of its members twice what the shipped rules may take of a call. Nothing is kept of lists of
+ * prompts, or of one that had no answer: whoever asks again and again takes the time of others.
+ */
+const listFuelOfMember = 2000
 const listFuelMax = 1_000_000
 
 /** 32 MiB. */
@@ -85,7 +89,8 @@ export async function openTenantPolicy(
       ask(asked)
         .slice(0, denialsMax)
         .flatMap((denial) => reasonsOf(denial, tenant)),
-    shows: (asked) => budget.share(() => asked.map((each) => ask(each).every(isListed))),
+    shows: (asked) =>
+      budget.share(asked.length, () => asked.map((each) => ask(each).every(isListed))),
   }
   // Nothing at all has an answer, whatever that is.
   evaluate(entrypoint, '{}' as InputText)
@@ -96,7 +101,7 @@ export async function openTenantPolicy(
 function createBudget(): {
   readonly fuelOf: () => number
   readonly spent: (steps: number) => void
-  share<T>(work: () => T): T
+  share<T>(members: number, work: () => T): T
 } {
   let left: number | undefined
   return {
@@ -104,8 +109,8 @@ function createBudget(): {
     spent(steps) {
       if (left !== undefined) left -= steps
     },
-    share(work) {
-      left = listFuelMax
+    share(members, work) {
+      left = Math.min(Math.max(fuelMax, members * listFuelOfMember), listFuelMax)
       try {
         return work()
       } finally {
