@@ -293,6 +293,39 @@ test('a PodMonitor reads every program of the release, the signers of other clus
   }
 })
 
+test('the signer of another cluster asks the policy that the values name, and not the built-in one', async () => {
+  const remote = {
+    cluster: 'edge-1',
+    trustDomain: 'edge-1.example',
+    kubeconfigSecretName: 'edge-1-kubeconfig',
+    authoritySecretName: 'edge-1-ca',
+    agent: { namespace: 'countersign-system', serviceAccount: 'countersign-agent' },
+  }
+  const values = [
+    `remotes=${JSON.stringify([remote])}`,
+    'policy.bundleConfigMap="rules"',
+    'policy.candidate.bundleConfigMap="next-rules"',
+    'networkPolicy.bundleEgress=[{"ports":[{"port":8443,"protocol":"TCP"}]}]',
+    'policy.data={"issuance":{"denied_namespaces":{"kube-system":true},"lifetime_seconds_max":{}}}',
+  ]
+  const set = values.flatMap((each) => ['--set-json', each])
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...set))
+  const [hub, edge] = ['countersign-signer', 'countersign-signer-of-edge-1'].map((wanted) => {
+    const own = rendering.filter(({ metadata }) => metadata.name === wanted)
+    const written = own.find(({ kind }) => kind === 'ConfigMap')?.['data']
+    const pod = own.find(({ kind }) => kind === 'StatefulSet')?.['spec'].template.spec
+    const { policy } = validate(parse(written['signer.yaml']), signerSchema('/'), 'signer.yaml')
+    const sources = JSON.stringify(pod.volumes).match(/"configMap":\{"name":"[^"]*rules"/g)
+    const egress = own.find(({ kind }) => kind === 'NetworkPolicy')?.['spec'].egress
+    return { policy, data: written['policy-data.json'], sources, egress }
+  })
+  assert.deepEqual(edge, hub)
+  assert.equal(edge?.policy.bundle, '/etc/countersign/policy')
+  assert.match(edge.data, /"kube-system":true/)
+  assert.equal(edge.sources?.length, 3)
+  assert.match(JSON.stringify(edge.egress), /8443/)
+})
+
 const boundNode = [
   'approver.nodes[0].name=slurm-1',
   'approver.nodes[0].serviceAccount.namespace=interlink',

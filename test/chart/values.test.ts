@@ -34,9 +34,10 @@ async function refusalOf(values: string): Promise<string> {
 
 const upstream = `{ server: a, url: 'https://a.tools.svc/mcp', spiffeId: spiffe://agents.example/x }`
 
-function remoteOf(cluster: string, trustDomain: string): string {
+function remoteOf(cluster: string, trustDomain: string, of = cluster): string {
   const agent = '{ namespace: a, serviceAccount: b }'
-  return `{ cluster: ${cluster}, trustDomain: ${trustDomain}, kubeconfigSecretName: a, authoritySecretName: b, agent: ${agent} }`
+  const secrets = `kubeconfigSecretName: ${of}, authoritySecretName: ${of}-ca`
+  return `{ cluster: ${cluster}, trustDomain: ${trustDomain}, ${secrets}, agent: ${agent} }`
 }
 
 /** What is written, and what the error says of it: always the value's name. */
@@ -181,6 +182,16 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     'another cluster with our trust domain',
     `trustDomain: agents.example\nremotes: [${remoteOf('edge', 'agents.example')}]`,
     /- remotes\[0\]\.trustDomain: agents\.example is that of another one: a name of one cluster/,
+  ],
+  [
+    'two signers of one cluster by two names',
+    `remotes: [${remoteOf('edge', 'a.example')}, ${remoteOf('other', 'b.example', 'edge')}]`,
+    /- remotes\[1\]\.authoritySecretName: edge-ca is that of another one.*- remotes\[1\]\.kubeconfigSecretName: edge is that of another one/s,
+  ],
+  [
+    'another cluster with our CA',
+    `authority: { kind: files, files: { secretName: edge-ca } }\nremotes: [${remoteOf('edge', 'a.example')}]`,
+    /- remotes\[0\]\.authoritySecretName: edge-ca is that of another one/,
   ],
   [
     'another cluster that nobody may ask of',

@@ -69,6 +69,7 @@
 {{- end -}}
 {{- end -}}
 {{- $clusters := list $values.cluster -}}
+{{- $taken := dict "kubeconfigSecretName" list "authoritySecretName" (list $authority.files.secretName (include "countersign.authoritySecret" .)) -}}
 {{- $trustDomains := list $values.trustDomain -}}
 {{- range $index, $remote := $values.remotes -}}
 {{- if has $remote.cluster $clusters -}}
@@ -76,6 +77,13 @@
 {{- end -}}
 {{- if has $remote.trustDomain $trustDomains -}}
 {{- $problems = append $problems (printf "remotes[%d].trustDomain: %s is that of another one: a name of one cluster would be a name of both" $index $remote.trustDomain) -}}
+{{- end -}}
+{{- range $field, $names := $taken -}}
+{{- $name := get $remote $field -}}
+{{- if has $name $names -}}
+{{- $problems = append $problems (printf "remotes[%d].%s: %s is that of another one: each cluster has a signer and a CA of its own" $index $field $name) -}}
+{{- end -}}
+{{- $_ := set $taken $field (append $names $name) -}}
 {{- end -}}
 {{- $clusters = append $clusters $remote.cluster -}}
 {{- $trustDomains = append $trustDomains $remote.trustDomain -}}
