@@ -28,7 +28,7 @@ const expansionMax = 64
 /** Whoever reads lines and packs them does it in one turn of the loop, in which nobody is served: a few milliseconds. */
 const linesOctetsMost = 1024 * 1024
 
-/** A receiver that takes less than it is given for good finds one in some thirty too large. */
+/** A receiver that takes less than it is given for good finds one in some twenty too large. */
 const growth = 1 / 32
 
 /**
