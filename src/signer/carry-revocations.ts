@@ -5,6 +5,7 @@ import type { ApiClient } from '../kubernetes/api-client.ts'
 import { isConflict } from '../kubernetes/api-error.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
 import { createObject, listObjects, mergeObject, removeObject } from '../kubernetes/objects.ts'
+import { keepingOnly } from '../kubernetes/resource.ts'
 import { revocationTexts, type RevocationText } from '../kubernetes/revocation.ts'
 import type { Log } from '../log.ts'
 import type { Condition } from '../readiness.ts'
@@ -15,6 +16,12 @@ const trustDomainKey = 'countersign.dev/trust-domain'
 const carriedFromKey = 'countersign.dev/carried-from'
 /** And for which trust domain, which is too long for a label: a cluster may have a signer for each of two. */
 const carriedForKey = 'countersign.dev/carried-for'
+
+/** However much else is written on one, it can be read. */
+const carriable = keepingOnly(revocationTexts, {
+  labels: (key) => key === carriedFromKey,
+  annotations: (key) => key === trustDomainKey || key === carriedForKey,
+})
 
 /** What ends an identity does not wait for longer. */
 const roundSeconds = 10
@@ -100,7 +107,7 @@ export async function carryOnce(options: CarryOptions, signal: AbortSignal): Pro
   const { client, from, trustDomain, log } = options
   const wanted = await wantedOf(options, signal)
   // All of them: the mark of one that was carried may have been taken away, and its name is taken all the same.
-  const there = await listObjects(client, revocationTexts, { signal })
+  const there = await listObjects(client, carriable, { signal })
   const isCarried = ({ metadata: { labels, annotations } }: RevocationText): boolean =>
     labels[carriedFromKey] === from && annotations[carriedForKey] === trustDomain
   const known = new Map(there.map((each) => [each.metadata.name, each]))
@@ -139,7 +146,7 @@ async function wantedOf(
   { hub, trustDomain }: CarryOptions,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, RevocationText['spec']>> {
-  const all = await listObjects(hub, revocationTexts, { signal })
+  const all = await listObjects(hub, carriable, { signal })
   const ours = all.filter(({ metadata }) => metadata.annotations[trustDomainKey] === trustDomain)
   return new Map(ours.map(({ metadata, spec }) => [`carried-${metadata.uid}`, spec]))
 }

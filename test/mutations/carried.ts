@@ -32,8 +32,8 @@ export const carriedMutations: readonly Mutation[] = [
     file,
     edits: [
       [
-        'listObjects(client, revocationTexts, { signal })',
-        '(await listObjects(client, revocationTexts, { signal })).filter((each) => each.metadata.labels[carriedFromKey] === from)',
+        'listObjects(client, carriable, { signal })',
+        '(await listObjects(client, carriable, { signal })).filter((each) => each.metadata.labels[carriedFromKey] === from)',
       ],
     ],
     tests,
@@ -64,6 +64,20 @@ export const carriedMutations: readonly Mutation[] = [
     without: 'the time of a round that does not end',
     file,
     edits: [['const ok = seconds', 'const ok = problem === undefined || seconds']],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the leaving out of annotations',
+    file,
+    edits: [['key === trustDomainKey || key === carriedForKey', "key !== ''"]],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the leaving out of labels',
+    file,
+    edits: [['labels: (key) => key === carriedFromKey', "labels: (key) => key !== ''"]],
     tests,
   },
 ]

@@ -240,3 +240,18 @@ test('a round without an end is told of, too', async () => {
   assert.equal(told.ok, false)
   assert.equal(told.reason, 'not carried for 61 s: a round has not ended yet')
 })
+
+test('however much is written on a Revocation, here or there, those that are made are carried', async () => {
+  requirement('signer.revocations-travel')
+  const { hub, edge, round, revoked } = openWorld()
+  const note = 'x'.repeat(100_000)
+  for (const [name, written] of Object.entries({ labels: { note }, annotations: { note } })) {
+    const metadata = { name, [name]: written }
+    for (const cluster of [hub, edge]) {
+      cluster.put(plural, { metadata, spec: { podUID: name, reason: '' } })
+    }
+  }
+  revoke(hub, 'one')
+  await round()
+  assert.deepEqual(revoked(), ['annotations', 'labels', 'one'])
+})
