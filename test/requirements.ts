@@ -1013,6 +1013,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'an upstream that forgets its session ends neither the calls nor the sessions with others',
     source: 'MCP 2025-11-25 transports, session management: 404, and the client opens a new one',
   },
+  'gateway.subscriptions-renewed': {
+    claim:
+      'at the door of all, what an agent has subscribed to at a server that loses its session is subscribed to in the next one, each as policy decides now and with a token of its own; what it may not have, or its server does not take in time, it has not any more',
+    source: 'MCP 2025-11-25 resources, subscriptions; docs/AUTHORIZATION.md, sessions',
+  },
   'gateway.endings-bounded': {
     claim:
       'however many sessions end at once, they take two connections of their tool server at most',

@@ -5,6 +5,7 @@ const listen = 'src/gateway/serve/listen.ts'
 const stream = 'src/gateway/serve/change-stream.ts'
 const listenTasks = 'src/gateway/serve/listen-tasks.ts'
 const listenings = 'src/gateway/upstream/listenings.ts'
+const renewal = 'src/gateway/serve/renew-subscriptions.ts'
 const passTask = 'src/gateway/serve/pass-task.ts'
 const judge = 'src/gateway/upstream/judge-change.ts'
 
@@ -93,7 +94,7 @@ export const changeMutations: readonly Mutation[] = [
   {
     claim: 'gateway.subscribed-in-its-name',
     without: 'the token of what is subscribed to across eras',
-    file: 'src/gateway/upstream/hear-legacy.ts',
+    file: 'src/gateway/upstream/subscribe-there.ts',
     edits: [["['txn-token', token]", '[]']],
   },
   {
@@ -115,16 +116,69 @@ export const changeMutations: readonly Mutation[] = [
     edits: [['if (upstream.streams.take(guest)) begin()', 'begin()']],
   },
   {
-    claim: 'gateway.changes-bounded',
-    without: 'the end of what was subscribed to in a session that its server has lost',
+    claim: 'gateway.subscriptions-renewed',
+    without: 'the renewal',
+    file: 'src/gateway/serve/in-session.ts',
+    edits: [['if (known !== undefined) return renew', 'if (known === null) return renew']],
+  },
+  {
+    claim: 'gateway.subscriptions-renewed',
+    without: 'the end of what was subscribed to at a server that had the name before',
     file: 'src/gateway/serve/in-session.ts',
     edits: [['parts.subscriptions.endAt({', 'void ({']],
   },
   {
-    claim: 'gateway.changes-bounded',
-    without: 'that of a session which was lost nothing ends that is of the next',
-    file: 'src/gateway/serve/in-session.ts',
-    edits: [['sessionAt(permit, parts, upstream)?.id === known.id', 'true']],
+    claim: 'gateway.subscriptions-renewed',
+    without: 'the decision on each',
+    file: renewal,
+    edits: [
+      [
+        'await parts.authorizeTold(callOf(permit, upstream, uri))',
+        '{ ...permit, call: callOf(permit, upstream, uri) }',
+      ],
+    ],
+  },
+  {
+    claim: 'gateway.subscriptions-renewed',
+    without: 'that no call is counted, nor waits for an approval',
+    file: renewal,
+    edits: [['parts.authorizeTold(', 'parts.authorize(']],
+  },
+  {
+    claim: 'gateway.subscriptions-renewed',
+    without: 'the token of each',
+    file: renewal,
+    edits: [['id, uri, token }', 'id, uri, token: undefined }']],
+  },
+  {
+    claim: 'gateway.subscriptions-renewed',
+    without: 'the time that it may take',
+    file: renewal,
+    edits: [['upstream.timeoutMilliseconds / 2', 'upstream.timeoutMilliseconds * 2']],
+  },
+  {
+    claim: 'gateway.subscriptions-renewed',
+    without: 'the end of what is not taken',
+    file: renewal,
+    edits: [['subscriptions.remove(subscriber, uri)', 'void uri']],
+  },
+  {
+    claim: 'gateway.subscriptions-renewed',
+    without: 'that it is kept where the next session is lost, too',
+    file: renewal,
+    edits: [['if (isLost) return', 'if (isLost && uris.length === 0) return']],
+  },
+  {
+    claim: 'gateway.subscriptions-renewed',
+    without: 'the look whether it is wanted still',
+    file: renewal,
+    edits: [['subscriptions.of(subscriber).includes(uri)', 'true']],
+  },
+  {
+    claim: 'gateway.subscriptions-renewed',
+    without: 'that a few are asked for at once',
+    file: 'src/gateway/upstream/subscribe-there.ts',
+    edits: [['const askedAtOnce = 8', 'const askedAtOnce = 256']],
   },
   {
     claim: 'gateway.changes-bounded',

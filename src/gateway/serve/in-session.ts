@@ -17,6 +17,7 @@ import { noteAbsence } from './ask.ts'
 import { whyUnasked } from './crossing.ts'
 import { fault, notThere, sessionOver } from './fault.ts'
 import { raiseLevel } from './levels.ts'
+import { renewSubscriptions } from './renew-subscriptions.ts'
 import { Hold } from '../shares.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Parts } from './serve.ts'
@@ -90,13 +91,15 @@ export async function inSession<T>(
   if (known !== undefined) {
     const done = await use(known)
     if (done !== sessionOver) return done
-    // Not what was asked for since in a session that another request has opened in its place.
-    if (sessionAt(permit, parts, upstream)?.id === known.id) {
-      const { owner } = permit.call.caller
-      parts.subscriptions.endAt({ owner, key: whole.key, server: upstream.config.server })
-    }
   }
-  const opened = await openFor({ permit, parts, upstream }, whole, known)
+  const begun = (session: LegacySession): Promise<void> | undefined => {
+    if (known !== undefined) return renewSubscriptions({ permit, parts, upstream, session })
+    // Those of a server that had the name before are none of this one.
+    const { owner } = permit.call.caller
+    parts.subscriptions.endAt({ owner, key: whole.key, server: upstream.config.server })
+    return undefined
+  }
+  const opened = await openFor({ permit, parts, upstream, begun }, whole, known)
   if ('failed' in opened) return notOpened(opened)
   const done = await use(opened)
   return done === sessionOver ? lostAtOnce : done
@@ -263,12 +266,17 @@ interface For {
   readonly upstream: Upstream
 }
 
+interface OpeningFor extends For {
+  /** Done in it before anybody else is. */
+  readonly begun?: (session: LegacySession) => Promise<void> | undefined
+}
+
 /**
  * Opens a session in a caller's name, in place of a lost one. It is not given up with the request that asked for it: whoever comes next
  * finds it open.
  */
 export function openFor(
-  { permit, parts, upstream }: For,
+  { permit, parts, upstream, begun }: OpeningFor,
   to: ToOpen,
   lost?: LegacySession,
 ): Soon<LegacySession | ExchangeFailure> {
@@ -283,6 +291,7 @@ export function openFor(
     const opening = { upstream, account, version, hello: to.hello, answerBytesMax, room }
     const opened = await openLegacySession(opening).finally(() => room.end())
     noteAbsence(absences, upstream, opened)
+    if (!('failed' in opened)) await begun?.(opened)
     return opened
   })
 }

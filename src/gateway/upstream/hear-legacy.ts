@@ -2,7 +2,6 @@ import { changeOf, type ChangeFilter } from '../../mcp/changes.ts'
 import { legacyVersions } from '../../mcp/revisions.ts'
 import { gatewayInfo } from '../self.ts'
 import { createSteadyAnswerer } from './answer-server.ts'
-import { collectAnswer, readAnswer } from './collect.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import { hearSession } from './hear-session.ts'
 import {
@@ -14,14 +13,12 @@ import {
   type OwnSession,
 } from './legacy-session.ts'
 import { lifeSecondsMax, type Hearing, type Listener } from './hearing.ts'
+import { eachInTime, subscribeThere } from './subscribe-there.ts'
 
 const [legacyVersion = ''] = legacyVersions
 
 /** A server may say nothing, not even that it listens, before it has something to tell. */
 const openMilliseconds = 1000
-
-/** So many resources are asked for at once. */
-const askedAtOnce = 8
 
 /**
  * Listens at a legacy server, in a session that is for nothing else: what it tells of lists comes on the stream of the session, and what it tells
@@ -128,52 +125,27 @@ function openStream(
   return promise
 }
 
-/**
- * What the server has taken of them within half the time in which it has to be acknowledged: it is asked for each by itself, so how long all
- * of it takes is up to who asks, too.
- */
+/** What the server has taken of them within half the time in which it has to be acknowledged. */
 async function subscribeAll(
   to: InSession,
   uris: readonly string[],
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const enough = new AbortController()
-  const timer = setTimeout(() => enough.abort(), to.upstream.timeoutMilliseconds / 2)
-  const until = AbortSignal.any([signal, enough.signal])
+  const milliseconds = to.upstream.timeoutMilliseconds / 2
   const taken: string[] = []
-  let next = 0
-  async function askOn(): Promise<void> {
-    for (let uri = uris[next]; uri !== undefined && !until.aborted; uri = uris[next]) {
-      next += 1
-      if (await subscribe(to, { uri, id: next + 1 }, until)) taken.push(uri)
-    }
-  }
-  await Promise.all(Array.from({ length: askedAtOnce }, askOn)).finally(() => clearTimeout(timer))
-  return taken
+  await eachInTime({ uris, milliseconds, signal }, async ({ uri, number }, until) => {
+    if (await subscribe(to, { uri, id: number + 1 }, until)) taken.push(uri)
+  })
+  return [...taken]
 }
 
 async function subscribe(
-  { upstream, account, inNameOf, octetsMax, session }: InSession,
+  { inNameOf, ...to }: InSession,
   { uri, id }: { readonly uri: string; readonly id: number },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const method = 'resources/subscribe'
-  const message = { jsonrpc: '2.0', id, method, params: { uri } }
   const token = await inNameOf?.tokenFor(uri)
   // Nobody is there any more that it would be asked for.
   if (signal.aborted || (inNameOf !== undefined && token === undefined)) return false
-  const { headers, body } = sessionRequest(session, Buffer.from(JSON.stringify(message)))
-  const signed = token === undefined ? [] : ['txn-token', token]
-  const answer = await collectAnswer({
-    upstream,
-    account,
-    request: { headers: [...headers, ...signed], body },
-    asked: { era: 'legacy', method, id: { value: id } },
-    answerBytesMax: octetsMax,
-    repeatable: true,
-    signal,
-  })
-  if ('failed' in answer) return false
-  const read = readAnswer(answer)
-  return typeof read !== 'string' && read.result !== undefined
+  return (await subscribeThere({ ...to, uri, id, token }, signal)) === 'taken'
 }
