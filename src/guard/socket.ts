@@ -61,6 +61,9 @@ async function clear(path: string): Promise<void> {
   await rm(path)
 }
 
+/** One that is too busy to take us (EAGAIN), or that we may not ask, is somebody's. */
+const nobody: ReadonlySet<string | undefined> = new Set(['ECONNREFUSED', 'ENOENT'])
+
 function isAnswered(path: string): Promise<boolean> {
   return new Promise((settle) => {
     const socket = connect(path)
@@ -68,7 +71,7 @@ function isAnswered(path: string): Promise<boolean> {
       socket.destroy()
       settle(true)
     })
-    socket.once('error', () => settle(false))
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => settle(!nobody.has(code)))
   })
 }
 

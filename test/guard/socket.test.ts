@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   chmod,
@@ -11,7 +12,7 @@ import {
   symlink,
   writeFile,
 } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -116,6 +117,26 @@ test('what another life has left is taken away, and nothing that somebody answer
   await mkdir(path)
   await assert.rejects(open(path), { message: /is there already, and no socket$/ })
 })
+
+test(
+  'a socket whose program is too busy to answer is not taken from it',
+  { skip: process.platform === 'linux' ? false : 'how many wait is for Linux to say' },
+  async (t) => {
+    requirement('forward.socket-is-its-owners')
+    const path = join(await newFolder(), 's')
+    const busy = `require('node:net').createServer().listen({ path: process.argv[1], backlog: 1 }, () => {
+      process.stdout.write('listening')
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+    })`
+    const program = spawn(process.execPath, ['-e', busy, path])
+    t.after(() => program.kill('SIGKILL'))
+    await once(program.stdout, 'data')
+    const waiting = Array.from({ length: 4 }, () => connect(path).on('error', () => {}))
+    t.after(() => waiting.forEach((each) => each.destroy()))
+    await assert.rejects(open(path), { message: /is answered by another program$/ })
+    assert.equal((await lstat(path)).isSocket(), true)
+  },
+)
 
 test('a path that no system can bind is said to be too long', async () => {
   await assert.rejects(open(join(parent, 'x'.repeat(120))), {

@@ -122,6 +122,13 @@ export const guardMutations: readonly Mutation[] = [
     tests: ['test/guard/socket.test.ts'],
   },
   {
+    claim: 'forward.socket-is-its-owners',
+    without: 'the look why nobody has answered there',
+    file: 'src/guard/socket.ts',
+    edits: [['settle(!nobody.has(code))', 'settle(code === undefined)']],
+    tests: ['test/guard/socket.test.ts'],
+  },
+  {
     claim: 'forward.no-page-speaks-as-the-pod',
     without: 'the look for an origin',
     file: 'src/guard/outward.ts',
