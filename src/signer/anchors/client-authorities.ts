@@ -72,8 +72,9 @@ export function withoutClientAuthorities(
   const stopListening = source.onChange(listeners.tell)
   return {
     current() {
-      if (known === undefined) throw unavailable(`client CAs of the cluster are not read: ${why}`)
+      // What the source itself lacks is said first: it does not mend by waiting for the cluster.
       const authority = source.current()
+      if (known === undefined) throw unavailable(`client CAs of the cluster are not read: ${why}`)
       const odd = authority.path.findIndex(({ der }) => isClients(der))
       if (odd === -1) return authority
       throw unavailable(
