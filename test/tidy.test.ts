@@ -276,6 +276,7 @@ const importableByAll = [
   'src/canonical-json.ts',
   'src/lane.ts',
   'src/listeners.ts',
+  'src/deadline.ts',
   'src/drain.ts',
   'src/nearest-name.ts',
   'src/readiness.ts',

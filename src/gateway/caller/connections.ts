@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
+import { clearDeadline } from '../../deadline.ts'
 import { noForeignDomains } from '../../federation/foreign-domains.ts'
 import type { Log } from '../../log.ts'
 import type { GatewayLimits } from '../limits.ts'
@@ -86,7 +87,7 @@ export function createCallers(options: CallersOptions): Callers {
   const judge = createJudge(options)
 
   function forget(connection: Connection): boolean {
-    clearTimeout(connection.timer)
+    clearDeadline(connection.timer)
     clearTimeout(connection.lookAgain)
     const known = connections.delete(connection)
     if (known) usage.disconnect(connection.caller)

@@ -1,3 +1,5 @@
+import { clearDeadline } from '../../deadline.ts'
+
 /** Does the work once, so many milliseconds from now. Returns how to give it up. */
 export type Timer = (milliseconds: number, work: () => void) => () => void
 
@@ -6,7 +8,7 @@ const delayMillisecondsMax = 2_147_483_647
 
 export const realTimer: Timer = (milliseconds, work) => {
   const timer = setTimeout(work, milliseconds).unref()
-  return () => clearTimeout(timer)
+  return () => clearDeadline(timer)
 }
 
 /** When terminating pods are beyond their grace: no watch tells of it, because nothing of the object changes then. */

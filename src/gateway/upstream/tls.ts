@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { isIP, type LookupFunction } from 'node:net'
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
+import { clearDeadline } from '../../deadline.ts'
 import { CountersignError } from '../../errors.ts'
 import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { Bundle, BundleSource } from '../../pki/bundle.ts'
@@ -207,5 +208,5 @@ function endAt(socket: TLSSocket, milliseconds: number): void {
     socket.destroy(new CountersignError('gateway/upstream-identity', 'certificate has expired'))
   }
   const timer = setTimeout(end, Math.min(milliseconds, delayMillisecondsMax)).unref()
-  socket.once('close', () => clearTimeout(timer))
+  socket.once('close', () => clearDeadline(timer))
 }

@@ -14,6 +14,7 @@ import type { Credential } from '../../../src/pki/credential.ts'
 import { eventually } from '../../support/eventually.ts'
 import { requirement } from '../../requirements.ts'
 import { createTestAuthority } from '../../support/test-authority.ts'
+import { watchTimerLists } from '../../support/timer-lists.ts'
 import { modern, openAnswer, type OpenAnswer } from '../world/client.ts'
 import { answerBoth, type Answer } from '../world/upstream.ts'
 import { openWorld, type World } from '../world/world.ts'
@@ -80,6 +81,19 @@ async function openUnknown(stage: ReturnType<typeof openStage>): Promise<World> 
   for (const uid of world.podsOf('files')) stage.serverPods.add(uid)
   return world
 }
+
+test('nothing is kept of connections that have ended, however long their certificates would have been good', async (t) => {
+  const lists = watchTimerLists(t)
+  const longest = 600_000
+  {
+    await using world = await openWorld({ answers: { files: answerBoth() } })
+    await using agent = await world.agent()
+    const { body, headers } = modern('tools/call', { name: 'echo', arguments: {} })
+    assert.equal((await agent.post('/mcp/files', body, headers)).status, 200)
+    assert.ok(lists.kept(longest).length >= 2, 'of the caller’s, and of that to its tool server')
+  }
+  await eventually('they have ended', () => lists.kept(longest).length === 0)
+})
 
 test('a caller of whom the API server could not tell is looked at again, and ends when it is gone', async () => {
   requirement('gateway.unknown-callers-looked-at-again')
