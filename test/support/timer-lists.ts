@@ -1,10 +1,5 @@
 import type { TestContext } from 'node:test'
 
-/** Node has a list of timers for each duration: whether it keeps one is seen by no other means than this member. */
-interface Listed {
-  readonly _idlePrev: unknown
-}
-
 /** Of the timers that are set from now on in a test. */
 export interface TimerLists {
   /** The durations, at least so many milliseconds, of which a list is kept. */
@@ -33,6 +28,9 @@ export function watchTimerLists(t: TestContext): TimerLists {
   }
 }
 
+/** Node has a list of timers for each duration: whether it keeps one is seen by no other means than this member. */
+const listMember = '_idlePrev'
+
 function listOf(timer: NodeJS.Timeout): unknown {
-  return (timer as unknown as Listed)._idlePrev
+  return (timer as unknown as Readonly<Record<string, unknown>>)[listMember]
 }
