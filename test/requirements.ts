@@ -917,6 +917,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a caller that does not read its answers holds so many octets of memory and no more, and those not for long',
     source: '64 connections of one pod held 2.1 GB of answers',
   },
+  'gateway.ended-connections-forgotten': {
+    claim: 'a connection that has ended takes no memory, however long its certificate is good',
+    source:
+      'lib/internal/timers.js of Node keeps the lists of timers that were cleared and hold no process up',
+  },
   'policy.log-follows-its-path': {
     claim:
       'decisions are written to the file at the configured path, also after it was renamed or removed, or nothing is decided',

@@ -49,6 +49,22 @@ export const servingMutations: readonly Mutation[] = [
     edits: [["partyOf(socket.remoteAddress ?? '')", "socket.remoteAddress ?? ''"]],
   },
   {
+    claim: 'gateway.ended-connections-forgotten',
+    without: 'the end of the timer of a caller’s certificate',
+    file: 'src/gateway/caller/connections.ts',
+    edits: [['clearDeadline(connection.timer)', 'clearTimeout(connection.timer)']],
+    tests: ['test/gateway/caller/connections.test.ts'],
+    named: 'nothing is kept of connections',
+  },
+  {
+    claim: 'gateway.ended-connections-forgotten',
+    without: 'the end of the timer of a tool server’s certificate',
+    file: 'src/gateway/upstream/tls.ts',
+    edits: [['() => clearDeadline(timer)', '() => clearTimeout(timer)']],
+    tests: ['test/gateway/caller/connections.test.ts'],
+    named: 'nothing is kept of connections',
+  },
+  {
     claim: 'gateway.unread-answers-bounded',
     without: 'the share of what is read of an answer',
     file: 'src/gateway/upstream/exchange.ts',

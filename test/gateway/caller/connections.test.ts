@@ -83,6 +83,7 @@ async function openUnknown(stage: ReturnType<typeof openStage>): Promise<World> 
 }
 
 test('nothing is kept of connections that have ended, however long their certificates would have been good', async (t) => {
+  requirement('gateway.ended-connections-forgotten')
   const lists = watchTimerLists(t)
   const longest = 600_000
   {
