@@ -1,11 +1,18 @@
 import { hash, X509Certificate } from 'node:crypto'
 import { certificateBlocks } from './pem.ts'
 
+/** Of octets that nobody changes. CAs are few, and are asked about for each certificate that they sign. */
+const known = new WeakMap<Buffer, string>()
+
 /** SHA-256, hex, of the public key in a certificate: the same in every certificate of one key. Undefined where it cannot be read. */
 export function publicKeySha256(der: Buffer): string | undefined {
+  const before = known.get(der)
+  if (before !== undefined) return before
   try {
     const { publicKey } = new X509Certificate(der)
-    return hash('sha256', publicKey.export({ format: 'der', type: 'spki' }), 'hex')
+    const digest = hash('sha256', publicKey.export({ format: 'der', type: 'spki' }), 'hex')
+    known.set(der, digest)
+    return digest
   } catch {
     return undefined
   }
