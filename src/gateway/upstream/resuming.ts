@@ -5,7 +5,7 @@ import type { UpstreamRequest } from './upstream.ts'
 /** Asks for the rest of a stream that has ended before its answer. */
 export interface Resuming {
   /** False: it is not asked for. */
-  next(at: Position | undefined): boolean
+  next(at: Position): boolean
   end(): void
 }
 
@@ -29,7 +29,7 @@ export function createResuming(
   let fruitless = 0
   return {
     next(at) {
-      if (at === undefined || !isInSession(request)) return false
+      if (!isInSession(request)) return false
       fruitless = at.lastEventId === last ? fruitless + 1 : 0
       last = at.lastEventId
       if (fruitless > fruitlessMax) return false

@@ -2,7 +2,7 @@ import type { Position } from '../../mcp/events.ts'
 import type { Answering, Failure } from './http/connection.ts'
 import type { Asking } from './http/pool.ts'
 import type { ResponseHead } from './http/response-head.ts'
-import { createResuming } from './resuming.ts'
+import { createResuming, type Resuming } from './resuming.ts'
 import { sendRepeating } from './send-repeating.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
@@ -30,7 +30,8 @@ export function sendResuming(
   cut: () => Position | undefined,
 ): ResumableAsking {
   let asking: Asking | undefined
-  let isStream = false
+  let hasHead = false
+  let resuming: Resuming | undefined
 
   function send(each: UpstreamRequest, isRepeatable: boolean): void {
     asking = sendRepeating({
@@ -39,18 +40,20 @@ export function sendResuming(
       repeatable: isRepeatable,
     })
   }
-  // That the rest is told once more does nothing more.
-  const resuming = createResuming(request, (rest) => send(rest, true))
   function goesOn(): boolean {
-    if (!isStream || !resuming.next(cut())) return false
+    const at = cut()
+    if (at === undefined) return false
+    // That the rest is told once more does nothing more.
+    resuming ??= createResuming(request, (rest) => send(rest, true))
+    if (!resuming.next(at)) return false
     asking = undefined
     return true
   }
   const one: Answering = {
     begun: () => answering.begun(),
     head(head) {
-      if (!isStream) {
-        isStream = isEventStream(head)
+      if (!hasHead) {
+        hasHead = true
         answering.head(head)
       } else if (head.status !== 200 || !isEventStream(head)) {
         asking?.abort()
@@ -67,7 +70,7 @@ export function sendResuming(
   }
   return {
     begin: () => send(request, repeatable),
-    end: () => resuming.end(),
+    end: () => resuming?.end(),
     resume: () => asking?.resume(),
     abort: () => asking?.abort(),
     leave: () => asking?.leave(),
