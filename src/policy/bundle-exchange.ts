@@ -1,7 +1,8 @@
 import { request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { CountersignError, quoted } from '../errors.ts'
+import { CountersignError } from '../errors.ts'
 import { version } from '../version.ts'
+import { codeOf } from './error-code.ts'
 import type { ServiceTls } from './service-credentials.ts'
 
 /** Why there was no answer that counts. */
@@ -117,7 +118,5 @@ function checkLength(octets: number, { octetsMax, what }: Exchange): void {
 /** By its code alone: an error of Node's parser carries what the server sent, which may be the request with its token. */
 function unreachable(error: unknown, server: string): BundleServiceError {
   if (error instanceof BundleServiceError) return error
-  const { code, message } = error as NodeJS.ErrnoException
-  const got = code ?? quoted(message)
-  return new BundleServiceError(`${server} cannot be asked, got=${got}`, {})
+  return new BundleServiceError(`${server} cannot be asked, got=${codeOf(error)}`, {})
 }

@@ -9,6 +9,7 @@ import type { BundleAnswer, BundleService } from './bundle-service.ts'
 import type { BundleTimes } from './bundle-status.ts'
 import type { BundleStore } from './bundle-store.ts'
 import { EarlyBundleError, type BundleTrust } from './bundle-trust.ts'
+import { retryPauseMilliseconds } from './retry-pause.ts'
 
 /** How often a server is asked, in OPA's own words. */
 export interface Polling {
@@ -54,10 +55,6 @@ export interface BundleFollower extends AsyncDisposable {
   readonly problem: Error | undefined
   readonly times: Readonly<BundleTimes>
 }
-
-/** As OPA: 100 ms, 1.6 times as long after each failure, a fifth more or less. */
-const retryMillisecondsMin = 100
-const retryFactor = 1.6
 
 /** Between two bundles that are new, of a server that should hold requests. */
 const takenMilliseconds = 5000
@@ -216,8 +213,7 @@ class OpenFollower implements BundleFollower {
     const { polling, random = Math.random } = this.#options
     const [min, max] = [polling.minDelaySeconds * 1000, polling.maxDelaySeconds * 1000]
     if (outcome === 'failed') {
-      const pause = Math.min(retryMillisecondsMin * retryFactor ** (failures - 1), max)
-      return pause * (0.8 + 0.4 * random())
+      return retryPauseMilliseconds(failures, { millisecondsMax: max, random })
     }
     // What is refused is large, and does not get better by being asked for: its author is waited for as others are.
     const isWaited = outcome === 'unchanged' || outcome === 'refused'

@@ -3,8 +3,10 @@ import { constants } from 'node:fs'
 import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { readBoundedFile } from '../bounded-file.ts'
-import { CountersignError, quoted } from '../errors.ts'
+import { CountersignError } from '../errors.ts'
 import { archiveOctetsMax } from './bundle-exchange.ts'
+import { codeOf } from './error-code.ts'
+import { writeSynced } from './synced-file.ts'
 
 /** Keeps the last good bundle, packed as it came. Nothing that is read again is trusted more than what is downloaded. */
 export interface BundleStore {
@@ -64,20 +66,6 @@ async function removeOldParts(folder: string): Promise<void> {
       await rm(part, { force: true })
     }
   }
-}
-
-/** Nothing is followed, and nothing written over, whatever stands there. */
-const writing = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-
-async function writeSynced(file: string, content: Buffer): Promise<void> {
-  await using handle = await open(file, writing, 0o600)
-  await handle.writeFile(content)
-  await handle.sync()
-}
-
-function codeOf(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException
-  return code ?? quoted(message)
 }
 
 function refused(message: string, cause?: unknown): CountersignError {

@@ -82,7 +82,10 @@ export const bundleMutations: readonly Mutation[] = [
     without: 'the silence about what a server sent that nobody could read',
     file: exchange,
     edits: [
-      ['cannot be asked, got=${got}`, {})', 'cannot be asked, got=${got}`, { cause: error })'],
+      [
+        'cannot be asked, got=${codeOf(error)}`, {})',
+        'cannot be asked, got=${codeOf(error)}`, { cause: error })',
+      ],
     ],
     tests: asked,
     named: 'sends back',

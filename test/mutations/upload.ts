@@ -135,8 +135,8 @@ export const uploadMutations: readonly Mutation[] = [
     file: post,
     edits: [
       [
-        'return code ?? quoted(message)',
-        'return `${code} ${(error as { rawPacket?: Buffer }).rawPacket}`',
+        'error.message : codeOf(error)',
+        'error.message : `${codeOf(error)} ${(error as { rawPacket?: Buffer }).rawPacket}`',
       ],
     ],
     tests: posted,

@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { readBoundedFile } from '../../bounded-file.ts'
 import { CountersignError } from '../../errors.ts'
+import { writeSynced } from '../synced-file.ts'
 
 /** How far a log has been sent: a file by what it begins with, whatever it is called by now, and the octets of it that are done with. */
 export interface Cursor {
@@ -29,18 +30,13 @@ export async function readCursor(file: string): Promise<Cursor | undefined> {
   }
 }
 
-/** All of it or nothing, and durable. */
+/** All of it or nothing: after a crash the one before may stand there, and what was sent since is sent again. */
 export async function writeCursor(file: string, { first, offset }: Cursor): Promise<void> {
   const path = cursorOf(file)
   const beside = `${path}.part`
   // One process sends a log; what stands here is what its crash has left.
   await rm(beside, { force: true })
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-  {
-    await using handle = await open(beside, flags, 0o600)
-    await handle.writeFile(`${JSON.stringify({ first, offset })}\n`)
-    await handle.datasync()
-  }
+  await writeSynced(beside, `${JSON.stringify({ first, offset })}\n`)
   await rename(beside, path)
 }
 

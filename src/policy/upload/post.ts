@@ -1,7 +1,8 @@
 import { request as httpRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, Agent as HttpsAgent } from 'node:https'
-import { CountersignError, quoted } from '../../errors.ts'
+import { CountersignError } from '../../errors.ts'
 import { version } from '../../version.ts'
+import { codeOf } from '../error-code.ts'
 import { readBearer, readTls, type ServiceCredentials } from '../service-credentials.ts'
 
 /** Where decisions are sent, in OPA's own words. */
@@ -187,7 +188,5 @@ function unreachable(error: unknown): UploadError {
 }
 
 export function messageOf(error: unknown): string {
-  if (error instanceof CountersignError) return error.message
-  const { code, message } = error as NodeJS.ErrnoException
-  return code ?? quoted(message)
+  return error instanceof CountersignError ? error.message : codeOf(error)
 }

@@ -2,6 +2,8 @@ import { setTimeout as after } from 'node:timers/promises'
 import { CountersignError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import { codeOf } from '../error-code.ts'
+import { retryPauseMilliseconds } from '../retry-pause.ts'
 import { createChunker, type Chunk, type Chunker } from './chunk.ts'
 import { UploadError, type Poster } from './post.ts'
 import { reduceEvent } from './reduce-event.ts'
@@ -38,10 +40,6 @@ interface UploaderOptions {
   /** How long the end may take. Default five seconds. */
   readonly endMilliseconds?: number
 }
-
-/** As OPA: 100 ms, 1.6 times as long after each failure, a fifth more or less. */
-const retryMillisecondsMin = 100
-const retryFactor = 1.6
 
 const endMillisecondsDefault = 5000
 
@@ -113,9 +111,11 @@ class SpoolUploader implements Uploader {
     if (this.#problem === undefined) {
       return (minDelaySeconds + random() * (maxDelaySeconds - minDelaySeconds)) * 1000
     }
-    const grown = retryMillisecondsMin * retryFactor ** Math.min(this.#failures - 1, 64)
-    const backoff = Math.min(grown, maxDelaySeconds * 1000) * (0.8 + random() * 0.4)
-    return Math.max(backoff, this.#problem.waitMilliseconds)
+    const pause = retryPauseMilliseconds(this.#failures, {
+      millisecondsMax: maxDelaySeconds * 1000,
+      random,
+    })
+    return Math.max(pause, this.#problem.waitMilliseconds)
   }
 
   /** Sends until all is sent, or something fails. Never throws. */
@@ -210,7 +210,7 @@ class SpoolUploader implements Uploader {
   #fail(error: unknown): void {
     const { metrics, log } = this.#options
     metrics.count('countersign_decision_log_uploads_total', { outcome: 'failed' })
-    const problem = error instanceof UploadError ? error : new UploadError(messageOf(error))
+    const problem = problemOf(error)
     if (problem.message !== this.#problem?.message) {
       log.warn({ error: problem }, 'decisions are not sent, and kept until they are')
     }
@@ -229,10 +229,11 @@ function isEvent(line: Buffer): boolean {
   }
 }
 
-function messageOf(error: unknown): string {
-  if (error instanceof CountersignError) return error.message
-  const { code } = error as NodeJS.ErrnoException
-  return `files of the decision log cannot be used, got=${code ?? 'an error'}`
+/** Whatever does not come from the receiver comes from the files. */
+function problemOf(error: unknown): UploadError {
+  if (error instanceof UploadError) return error
+  if (error instanceof CountersignError) return new UploadError(error.message)
+  return new UploadError(`files of the decision log cannot be used, got=${codeOf(error)}`)
 }
 
 function unhurried(milliseconds: number, signal: AbortSignal): Promise<unknown> {
