@@ -1,9 +1,10 @@
-import { createPublicKey, randomBytes, sign } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
+import { authorityKeyIdentifier, extension, signCertificate } from './certificate-write.ts'
 import { readDer, tags } from './der-read.ts'
-import { asciiElement, DerWriter, element } from './der-write.ts'
+import { asciiElement, element } from './der-write.ts'
 import { oids } from './oid.ts'
 import { signatureAlgorithmFor } from './signature.ts'
 import { keyIdentifierOf } from './subject-key.ts'
@@ -30,22 +31,9 @@ export function writeRootCertificate(options: {
   const keyIdentifier = subjectKeyIdentifier(spki)
   // Unique per key: two anchors of one name confuse verifiers during rotation.
   const name = commonName(`countersign ${keyIdentifier.toString('hex', 0, 8)}`)
-  const serial = randomBytes(16)
-  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
-  const signed = element(
-    tags.sequence,
-    Buffer.from('a003020102', 'hex'),
-    element(tags.integer, serial),
-    algorithm.der,
-    name,
-    validity(notBefore, notAfter),
-    name,
-    spki,
-    element(0xa3, extensions({ trustDomain, dnsSuffixes, constrainUris, keyIdentifier })),
-  )
-  const signature = sign(algorithm.digest, signed, privateKey)
-  const bits = element(tags.bitString, Buffer.alloc(1), signature)
-  return element(tags.sequence, signed, algorithm.der, bits)
+  const own = extensions({ trustDomain, dnsSuffixes, constrainUris, keyIdentifier })
+  const fields = { issuer: name, subject: name, notBefore, notAfter, spki, extensions: own }
+  return signCertificate(fields, { privateKey, algorithm })
 }
 
 /** Of a SubjectPublicKeyInfo. Throws `pki/der`. */
@@ -65,29 +53,19 @@ function commonName(text: string): Buffer {
   return element(tags.sequence, element(tags.set, attribute))
 }
 
-export function validity(notBefore: Date, notAfter: Date): Buffer {
-  const writer = new DerWriter(64)
-  const end = writer.mark()
-  writer.time(notAfter)
-  writer.time(notBefore)
-  writer.wrap(tags.sequence, end)
-  return writer.take()
-}
-
 /** The profile of a CA (RFC 5280 §4.2.1, X509-SVID §3.2, §4.1-4.3). */
 function extensions(options: {
   readonly trustDomain: TrustDomain
   readonly dnsSuffixes: readonly string[]
   readonly constrainUris: boolean
   readonly keyIdentifier: Buffer
-}): Buffer {
+}): readonly Buffer[] {
   const { trustDomain, dnsSuffixes, constrainUris, keyIdentifier } = options
   const subtrees = [
     ...(constrainUris ? [element(tags.sequence, asciiElement(0x86, trustDomain))] : []),
     ...dnsSuffixes.map((suffix) => element(tags.sequence, asciiElement(0x82, suffix))),
   ]
-  return element(
-    tags.sequence,
+  return [
     extension(
       oids.basicConstraints,
       'critical',
@@ -101,29 +79,11 @@ function extensions(options: {
     ),
     ...(subtrees.length === 0 ? [] : [nameConstraints(subtrees)]),
     extension(oids.subjectKeyIdentifier, 'not critical', element(tags.octetString, keyIdentifier)),
-    extension(
-      oids.authorityKeyIdentifier,
-      'not critical',
-      element(tags.sequence, element(0x80, keyIdentifier)),
-    ),
-  )
+    authorityKeyIdentifier(keyIdentifier),
+  ]
 }
 
 function nameConstraints(permitted: readonly Buffer[]): Buffer {
   const value = element(tags.sequence, element(0xa0, ...permitted))
   return extension(oids.nameConstraints, 'critical', value)
-}
-
-/** One Extension (RFC 5280 §4.1), its identifier's content in hex. */
-export function extension(
-  oid: string,
-  criticality: 'critical' | 'not critical',
-  value: Buffer,
-): Buffer {
-  return element(
-    tags.sequence,
-    element(tags.objectIdentifier, Buffer.from(oid, 'hex')),
-    criticality === 'critical' ? Buffer.from('0101ff', 'hex') : Buffer.alloc(0),
-    element(tags.octetString, value),
-  )
 }

@@ -7,7 +7,7 @@ import type { DerWriter } from './der-write.ts'
 import { writeIdentityExtension } from './identity-extension.ts'
 import { oids } from './oid.ts'
 import type { Profile } from './profile.ts'
-import { extension } from './ca-write.ts'
+import { authorityKeyIdentifier, extendedKeyUsage, extension } from './certificate-write.ts'
 import type { SubjectKey } from './subject-key.ts'
 
 /** What differs from one leaf to the next. */
@@ -43,26 +43,15 @@ const critical = Buffer.from('0101ff', 'hex')
 export function createLeafTemplate(authority: Authority, profile: Profile): LeafTemplate {
   const { signatureAlgorithm, certificate } = authority
   const issuerKey = certificate.subjectKeyIdentifier
-  const purposes = [oids.serverAuth, oids.clientAuth].map((oid) =>
-    element(tags.objectIdentifier, Buffer.from(oid, 'hex')),
-  )
   return {
     signatureAlgorithm,
     algorithmAndIssuer: Buffer.concat([signatureAlgorithm, certificate.subject]),
     extensions: Buffer.concat([
       // cA is FALSE by default, so DER leaves it out.
       extension(oids.basicConstraints, 'critical', element(tags.sequence)),
-      extension(oids.extendedKeyUsage, 'not critical', element(tags.sequence, ...purposes)),
+      extendedKeyUsage([oids.serverAuth, oids.clientAuth]),
       extension(oids.noRevAvail, 'not critical', element(tags.null)),
-      ...(issuerKey === undefined
-        ? []
-        : [
-            extension(
-              oids.authorityKeyIdentifier,
-              'not critical',
-              element(tags.sequence, element(0x80, issuerKey)),
-            ),
-          ]),
+      ...(issuerKey === undefined ? [] : [authorityKeyIdentifier(issuerKey)]),
     ]),
     keyUsage: extension(oids.keyUsage, 'critical', Buffer.from('03020780', 'hex')),
     keyUsageRsa: extension(oids.keyUsage, 'critical', Buffer.from('030205a0', 'hex')),

@@ -1,10 +1,16 @@
-import { createPublicKey, randomBytes, sign, type KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import { parseTrustDomain } from '../identity/trust-domain.ts'
 import { parseCaCertificate } from './ca-certificate.ts'
-import { extension, subjectKeyIdentifier, validity, writeRootCertificate } from './ca-write.ts'
+import { subjectKeyIdentifier, writeRootCertificate } from './ca-write.ts'
 import { emptyName } from './certificate.ts'
 import { namesOfNode } from './certificate-request-write.ts'
+import {
+  authorityKeyIdentifier,
+  extendedKeyUsage,
+  extension,
+  signCertificate,
+} from './certificate-write.ts'
 import { tags } from './der-read.ts'
 import { asciiElement, element } from './der-write.ts'
 import { generateKey } from './generate-key.ts'
@@ -69,52 +75,31 @@ function writeLeaf(options: {
   if (algorithm === undefined) throw new TypeError('no algorithm for a key of our own')
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   const { subject, extensions, purposes } = partsOf(names)
-  const serial = randomBytes(16)
-  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
-  const ofAuthority = issuer.subjectKeyIdentifier ?? Buffer.alloc(0)
   const ofKey = element(tags.octetString, subjectKeyIdentifier(spki))
   const usage = Buffer.from(privateKey.asymmetricKeyType === 'rsa' ? '030205a0' : '03020780', 'hex')
-  const all = element(
-    tags.sequence,
+  const all = [
     extension(oids.basicConstraints, 'critical', element(tags.sequence)),
     extension(oids.keyUsage, 'critical', usage),
-    extension(oids.extendedKeyUsage, 'not critical', element(tags.sequence, ...purposes)),
+    extendedKeyUsage(purposes),
     ...extensions,
     extension(oids.subjectKeyIdentifier, 'not critical', ofKey),
-    extension(
-      oids.authorityKeyIdentifier,
-      'not critical',
-      element(tags.sequence, element(0x80, ofAuthority)),
-    ),
-  )
-  const signed = element(
-    tags.sequence,
-    Buffer.from('a003020102', 'hex'),
-    element(tags.integer, serial),
-    algorithm.der,
-    issuer.subject,
-    validity(notBefore, notAfter),
-    subject,
-    spki,
-    element(0xa3, all),
-  )
-  const signature = sign(algorithm.digest, signed, authorityKey)
-  const bits = element(tags.bitString, Buffer.alloc(1), signature)
-  return element(tags.sequence, signed, algorithm.der, bits)
+    authorityKeyIdentifier(issuer.subjectKeyIdentifier ?? Buffer.alloc(0)),
+  ]
+  const fields = { issuer: issuer.subject, subject, notBefore, notAfter, spki, extensions: all }
+  return signCertificate(fields, { privateKey: authorityKey, algorithm })
 }
 
 /** A node's certificate is for servers (kubernetes.io/kubelet-serving), a workload's for both sides (X509-SVID §4.4). */
 function partsOf(names: SelfSignedNames): {
   readonly subject: Buffer
   readonly extensions: readonly Buffer[]
-  readonly purposes: readonly Buffer[]
+  readonly purposes: readonly string[]
 } {
-  const purpose = (oid: string): Buffer => element(tags.objectIdentifier, Buffer.from(oid, 'hex'))
-  if (!('spiffeId' in names)) return { ...namesOfNode(names), purposes: [purpose(oids.serverAuth)] }
+  if (!('spiffeId' in names)) return { ...namesOfNode(names), purposes: [oids.serverAuth] }
   const uri = element(tags.sequence, asciiElement(0x86, names.spiffeId.uri))
   return {
     subject: emptyName,
     extensions: [extension(oids.subjectAltName, 'critical', uri)],
-    purposes: [oids.serverAuth, oids.clientAuth].map(purpose),
+    purposes: [oids.serverAuth, oids.clientAuth],
   }
 }
