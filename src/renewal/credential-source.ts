@@ -30,6 +30,8 @@ export interface Asked {
 /** One way to a credential. */
 export interface CredentialSource extends AsyncDisposable {
   readonly name: SourceName
+  /** Nobody is asked by it, so it is looked at all the while, and not only when a renewal is due. */
+  readonly isFollowed: boolean
   /** PEM of the anchors as they are published now; undefined where each credential brings its own. Throws `renewal/trust-bundle` and `pki/bundle`. */
   readonly anchors: ((signal: AbortSignal) => Promise<string>) | undefined
   /** Waits as long as it takes for another credential than the one in force. Rejects where there is none; whoever asks again asks for the same. */
@@ -47,6 +49,7 @@ export function requestedSource(
   const { anchors, ...request } = options
   return {
     name: 'csr',
+    isFollowed: false,
     anchors,
     async next({ signal, delay, random, waits }) {
       const answer = await requestCertificate({ ...request, signal, delay, random, waits })

@@ -33,6 +33,7 @@ export async function openFilesSource(options: {
   })
   return {
     name: 'files',
+    isFollowed: true,
     anchors,
     async next({ signal, delay, isInForce }) {
       for (;;) {

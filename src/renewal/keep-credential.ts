@@ -35,7 +35,7 @@ export interface Keeper {
 /** A refusal or a failure is no reason to ask again at once, nor to give up. */
 const askBackoff = { baseSeconds: 5, maxSeconds: 600 }
 
-/** Nobody is asked where files are read. */
+/** Nobody is asked where something is followed. */
 const lookBackoff = { baseSeconds: 1, maxSeconds: 15 }
 
 /** How often it is looked whether the signer publishes other anchors, and what the clock says. */
@@ -166,10 +166,10 @@ class CredentialKeeper implements Keeper {
     return standingOf(held.source.name, wanted)
   }
 
-  /** What is of a source before this one and does not last is no reason to wait; files are followed all the while. */
+  /** What is of a source before this one and does not last is no reason to wait; what is followed is looked at all the while. */
   #isDue({ rank, source }: Attempt): boolean {
     const held = this.#held
-    if (held === undefined || held.rank !== rank || source.name === 'files') return true
+    if (held === undefined || held.rank !== rank || source.isFollowed) return true
     return this.#options.now() >= held.renewAt
   }
 
@@ -318,12 +318,12 @@ class CredentialKeeper implements Keeper {
   }
 
   async #again(attempt: Attempt, why: string, signal: AbortSignal): Promise<void> {
-    const { name } = attempt.source
+    const { name, isFollowed } = attempt.source
     attempt.failures += 1
     attempt.problem = why
     const { failures } = attempt
     this.#options.log.warn({ why, failures, source: name }, 'there is no new credential')
-    const backoff = name === 'files' ? lookBackoff : askBackoff
+    const backoff = isFollowed ? lookBackoff : askBackoff
     await this.#delay(backoffMilliseconds(backoff, failures, this.#random), signal)
   }
 

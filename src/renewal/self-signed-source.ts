@@ -11,6 +11,7 @@ export function selfSignedSource(options: {
 }): CredentialSource {
   return {
     name: 'self-signed',
+    isFollowed: false,
     anchors: undefined,
     next: () => Promise.resolve({ kind: 'issued', ...writeSelfSigned(options) }),
     settle: () => Promise.resolve(),

@@ -12,6 +12,7 @@ const held = (rank: number, end: number): Held => ({
   trustBundle: '',
   source: {
     name: 'csr',
+    isFollowed: false,
     anchors: undefined,
     next: () => Promise.reject(new Error('not asked')),
     settle: () => Promise.resolve(),
