@@ -54,6 +54,23 @@ const atAll: Readonly<Record<string, string>> = {
   'notifications/cancelled': 'legacy: told to each; modern: taken, means nothing on HTTP',
 }
 
+/** The types that `input.resource` may have of what a method is about, and whether `input.context.arguments` are there. */
+const seen: Readonly<Record<Method['about'], string>> = {
+  server: '`mcp_server`',
+  tool: '`tool`, arguments',
+  prompt: '`prompt`, arguments',
+  resource: '`resource`',
+  reference: '`prompt` or `resource_template`',
+  task: '`tool`',
+}
+
+/** What policy sees of a request. A notification belongs to a session or a request that was decided on. */
+export function seenBy(name: string): string {
+  const method = methods[name]
+  if (method === undefined || method.kind === 'notification') return ''
+  return `${seen[method.about]}${listFormOf(name) === undefined ? '' : ', each item'}`
+}
+
 /** What an answer owes beside being one, as far as the code asks that of a method. */
 function owedBy(name: string, method: Method): string {
   const owed = {
@@ -70,12 +87,13 @@ function owedBy(name: string, method: Method): string {
 
 /** This page with the table of methods as the code has it now. */
 export function withMethods(page: string): string {
-  const head = ['method', 'eras', 'about', 'its answer', 'at `/mcp`']
+  const head = ['method', 'eras', 'about', 'policy sees', 'its answer', 'at `/mcp`']
   const rows = Object.entries(methods).map(([name, method]) => {
     const there = atAll[name]
     if (there === undefined) throw new Error(`nothing is said of ${name} at the door of all`)
     const owed = owedBy(name, method)
-    return [`\`${name}\``, method.eras.join(', '), about[method.about], owed, there]
+    const eras = method.eras.join(', ')
+    return [`\`${name}\``, eras, about[method.about], seenBy(name), owed, there]
   })
   const widths = head.map((title, at) =>
     Math.max(title.length, ...rows.map((cells) => cells[at]?.length ?? 0)),
