@@ -177,8 +177,7 @@ const clientAuthoritiesRight: Right = {
   resource: 'configmaps',
   ...clientAuthoritiesPlace,
   verb: 'get',
-  without: 'a CA by which the API server knows its clients is not refused',
-  optional: true,
+  without: 'nothing is signed: the CA may be one by which the API server knows its clients',
 }
 
 function ownerRights(name: string): readonly Right[] {

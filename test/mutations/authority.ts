@@ -91,6 +91,18 @@ export const authorityMutations: readonly Mutation[] = [
   },
   {
     claim: neverClients,
+    without: 'the wait for what the API server says',
+    file: 'src/signer/anchors/client-authorities.ts',
+    edits: [
+      [
+        'if (known === undefined) throw notRead(why)',
+        'if (known === undefined && why === 0) throw notRead(why)',
+      ],
+    ],
+    tests: ['test/signer/anchors/client-authorities.test.ts'],
+  },
+  {
+    claim: neverClients,
     without: 'the look at every source of CAs',
     file: 'src/cli/signer/open-authority.ts',
     edits: [['parts: { ...source.parts, authorities },', 'parts: { ...source.parts },']],

@@ -27,7 +27,7 @@ const backoff = { baseSeconds: 0.25, maxSeconds: 30 }
 /**
  * A source of authorities of which none signs, and none is published, that is a CA by which the API server knows its clients, or is below one:
  * its key would make any user of the cluster, and every certificate of the cluster would be verified by what pods mount. Nothing signs
- * before that is known; where this signer may not read it, it says so and goes on.
+ * before that is known, also where this signer may not read it; what was read once counts until it is read again.
  */
 export function withoutClientAuthorities(
   source: AuthoritySource,
@@ -38,7 +38,7 @@ export function withoutClientAuthorities(
   const { signal } = closing
   const listeners = createListeners()
   let known: ReadonlySet<string> | undefined
-  let why = 'not yet'
+  let why: unknown = 'not yet'
   let failures = 0
   const isClients = (der: Buffer): boolean => known?.has(publicKeySha256(der) ?? '') ?? false
 
@@ -57,13 +57,8 @@ export function withoutClientAuthorities(
     } catch (error) {
       if (signal.aborted) return lookMilliseconds
       failures += 1
-      why = error instanceof Error ? error.message : String(error)
+      why = error
       if (failures === 1) log.warn({ error }, 'client CAs of the cluster are not read')
-      if (error instanceof ApiError && error.status === 403) {
-        if (known === undefined) take([])
-        failures = 1
-        return lookMilliseconds
-      }
       return backoffMilliseconds(backoff, failures, Math.random)
     }
   }
@@ -74,7 +69,7 @@ export function withoutClientAuthorities(
     current() {
       // What the source itself lacks is said first: it does not mend by waiting for the cluster.
       const authority = source.current()
-      if (known === undefined) throw unavailable(`client CAs of the cluster are not read: ${why}`)
+      if (known === undefined) throw notRead(why)
       const odd = authority.path.findIndex(({ der }) => isClients(der))
       if (odd === -1) return authority
       throw unavailable(
@@ -99,6 +94,15 @@ export function withoutClientAuthorities(
     },
   }
 }
+
+function notRead(why: unknown): CountersignError {
+  const said = why instanceof Error ? why.message : String(why)
+  const message = `client CAs of the cluster are not read: ${said}`
+  const isForbidden = why instanceof ApiError && why.status === 403
+  return unavailable(message, isForbidden ? toBeGiven : undefined)
+}
+
+const toBeGiven = `give the signer the right to get ConfigMap ${clientAuthoritiesPlace.namespace}/${clientAuthoritiesPlace.name}: docs/ISSUANCE.md, Rights`
 
 function unavailable(message: string, hint?: string): CountersignError {
   return new CountersignError(

@@ -3,6 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { silentLog } from '../../../src/log.ts'
 import { staticAuthoritySource, type AuthoritySource } from '../../../src/pki/authority.ts'
 import { formatCertificates } from '../../../src/pki/pem.ts'
+import { authorityCondition } from '../../../src/signer/anchors/authority-condition.ts'
 import { withoutClientAuthorities } from '../../../src/signer/anchors/client-authorities.ts'
 import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -26,19 +27,25 @@ function guarded(
   t: TestContext,
   cluster: FakeCluster,
   source: AuthoritySource,
-): { readonly authorities: AuthoritySource; readonly lookAgain: () => void } {
+): {
+  readonly authorities: AuthoritySource
+  readonly lookAgain: () => void
+  readonly looks: () => number
+} {
   let go = (): void => {}
+  let looks = 0
   const authorities = withoutClientAuthorities(source, {
     client: cluster,
     log: silentLog,
     delay: (_milliseconds, signal) =>
       new Promise((resolve) => {
+        looks += 1
         go = resolve
         signal.addEventListener('abort', () => resolve())
       }),
   })
   t.after(() => authorities[Symbol.asyncDispose]())
-  return { authorities, lookAgain: () => go() }
+  return { authorities, lookAgain: () => go(), looks: () => looks }
 }
 
 function whyOf(authorities: AuthoritySource): string {
@@ -103,14 +110,31 @@ test('a CA that becomes the one of clients signs no more, and whoever follows it
   assert.match(whyOf(authorities), /^authority is one by which/)
 })
 
-test('nothing signs while the API server does not say its clients’ CAs; one that forbids to read them is believed to have others', async (t) => {
-  const cluster = clusterWith({ 'client-ca-file': ca.certificatePem })
+test('nothing signs while the API server does not say its clients’ CAs, whatever keeps it from that', async (t) => {
+  requirement('signer.never-the-client-ca')
+  const cluster = clusterWith({})
   cluster.fail(readsOf('configmaps'), { kind: 'refuse', status: 500 })
   cluster.fail(readsOf('configmaps'), { kind: 'refuse', status: 403 })
   const { authorities, lookAgain } = guarded(t, cluster, ca.source)
   await eventually('a failure', () => /status 500/.test(whyOf(authorities)))
   lookAgain()
-  await eventually('an answer', () => whyOf(authorities) === 'signs')
+  await eventually('a right that is missing', () => /status 403/.test(whyOf(authorities)))
+  assert.deepEqual(authorities.anchors(), [])
+  assert.match(
+    authorityCondition(authorities, Date.now()).reason,
+    /give the signer the right to get ConfigMap kube-system\/extension-apiserver-authentication/,
+  )
   lookAgain()
-  await eventually('the right', () => whyOf(authorities).startsWith('authority is one by'))
+  await eventually('the right', () => whyOf(authorities) === 'signs')
+})
+
+test('what was read of the clients’ CAs counts while it cannot be read again', async (t) => {
+  requirement('signer.never-the-client-ca')
+  const cluster = clusterWith({ 'client-ca-file': other.certificatePem })
+  const { authorities, lookAgain, looks } = guarded(t, cluster, ca.source)
+  await eventually('the first look', () => looks() === 1)
+  cluster.fail(readsOf('configmaps'), { kind: 'refuse', status: 403 })
+  lookAgain()
+  await eventually('the second look', () => looks() === 2)
+  assert.equal(whyOf(authorities), 'signs')
 })
