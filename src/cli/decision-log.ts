@@ -1,7 +1,9 @@
 import * as z from 'zod'
 import type { DecisionLog, Drops, WhenFull } from '../policy/decision-log.ts'
+import type { UploadConfig } from '../policy/upload/upload.ts'
 import type { Condition } from '../readiness.ts'
 import { pathIn } from './configuration.ts'
+import { uploadSchema } from './upload-configuration.ts'
 
 /** Where decisions are written, and how much of them is kept. */
 export interface DecisionLogConfig {
@@ -14,13 +16,15 @@ export interface DecisionLogConfig {
   readonly whenFull: WhenFull
   /** Whether the rules of the policy may leave decisions out. */
   readonly drops: Drops
+  /** Undefined: it is kept here alone. */
+  readonly upload?: UploadConfig | undefined
 }
 
 /** The fields of it, with what holds without them. */
 export function decisionLogFields(
   folder: string,
   whenFull: WhenFull,
-): { readonly [Field in keyof DecisionLogConfig]: z.ZodType<DecisionLogConfig[Field]> } {
+): { readonly [Field in keyof DecisionLogConfig]-?: z.ZodType<DecisionLogConfig[Field]> } {
   return {
     file: pathIn(folder),
     // More than may wait in memory, so that what is written at once always fits.
@@ -28,6 +32,7 @@ export function decisionLogFields(
     files: z.int().min(2).max(100).default(8),
     whenFull: z.enum(['block', 'shed-and-count']).default(whenFull),
     drops: z.enum(['forbid', 'by-policy']).default('forbid'),
+    upload: uploadSchema(folder).optional(),
   }
 }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
 import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
+import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import {
   defaultValuesFile,
   parseRendering,
@@ -21,16 +22,17 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-async function fileOf(upload: object): Promise<string> {
+async function fileOf(upload: object, program = 'gateway'): Promise<string> {
   const file = join(folder, 'values.json')
-  await writeFile(file, JSON.stringify({ gateway: { decisionLog: { upload } } }))
+  const enabled = program === 'signer' ? { enabled: true } : {}
+  await writeFile(file, JSON.stringify({ [program]: { decisionLog: { ...enabled, upload } } }))
   return file
 }
 
-function gatewayOf(rendering: readonly Rendered[], kind: string): Rendered {
+function partOf(rendering: readonly Rendered[], kind: string, program = 'gateway'): Rendered {
+  const name = `countersign-${program}`
   return (
-    rendering.find((each) => each.kind === kind && each.metadata.name === 'countersign-gateway') ??
-    assert.fail(kind)
+    rendering.find((each) => each.kind === kind && each.metadata.name === name) ?? assert.fail(kind)
   )
 }
 
@@ -44,7 +46,7 @@ test('a receiver of decisions is asked with what its Secret has', async () => {
     reporting: { uploadSizeLimitBytes: 16_777_216 },
   })
   const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
-  const text = gatewayOf(rendering, 'ConfigMap')['data']['gateway.yaml'] as string
+  const text = partOf(rendering, 'ConfigMap')['data']['gateway.yaml'] as string
   const { decisionLog } = parseConfiguration(text, gatewaySchema, '/etc/countersign/gateway.yaml')
   const secret = '/etc/countersign/decision-receiver'
   assert.deepEqual(decisionLog, {
@@ -66,7 +68,7 @@ test('a receiver of decisions is asked with what its Secret has', async () => {
       reporting: { minDelaySeconds: 10, maxDelaySeconds: 20, uploadSizeLimitBytes: 16_777_216 },
     },
   })
-  const { volumes } = gatewayOf(rendering, 'Deployment')['spec'].template.spec
+  const { volumes } = partOf(rendering, 'Deployment')['spec'].template.spec
   const config = volumes.find((volume: { name: string }) => volume.name === 'config')
   const items = ['ca.crt', 'token', 'tls.crt', 'tls.key'].map((key) => ({
     key,
@@ -78,6 +80,33 @@ test('a receiver of decisions is asked with what its Secret has', async () => {
 })
 
 const url = 'https://decisions.example'
+
+test('a signer sends its decisions with the same words, and mounts what its receiver asks for', async () => {
+  const secret = { secretName: 'decision-receiver', secretKeys: ['token'] }
+  const file = await fileOf({ url, partitionName: 'signer', ...secret }, 'signer')
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
+  const text = partOf(rendering, 'ConfigMap', 'signer')['data']['signer.yaml'] as string
+  const { decisionLog } = parseConfiguration(text, signerSchema, '/etc/countersign/signer.yaml')
+  assert.deepEqual(decisionLog?.upload, {
+    url,
+    resource: 'logs/signer',
+    credentials: { bearer: { tokenPath: '/etc/countersign/decision-receiver/token' } },
+    responseHeaderTimeoutSeconds: 10,
+    reporting: { minDelaySeconds: 10, maxDelaySeconds: 20, uploadSizeLimitBytes: 32_768 },
+  })
+  const { volumes } = partOf(rendering, 'StatefulSet', 'signer')['spec'].template.spec
+  const config = volumes.find((volume: { name: string }) => volume.name === 'config')
+  const items = [{ key: 'token', path: 'decision-receiver/token' }]
+  assert.deepEqual(config.projected.sources.at(-1), {
+    secret: { name: 'decision-receiver', items },
+  })
+})
+
+test('what contradicts itself is refused of a signer, too', async () => {
+  const file = await fileOf({ url, partitionName: 'a', resource: 'b' }, 'signer')
+  const said = /- signer\.decisionLog\.upload\.resource/
+  assert.match(await refusalOfChart('-f', defaultValuesFile, '-f', file), said)
+})
 
 const refused: Readonly<Record<string, readonly [upload: object, said: RegExp]>> = {
   http: [{ url: 'http://decisions.example' }, /upload\/url/],

@@ -10,7 +10,7 @@ const dropped = ['test/policy/dropped.test.ts']
 const uploaded = ['test/policy/upload/uploader.test.ts']
 const posted = ['test/policy/upload/post.test.ts']
 const verified = ['test/policy/upload/post.tls.test.ts']
-const configured = ['test/cli/gateway/upload-configuration.test.ts']
+const configured = ['test/cli/upload-configuration.test.ts']
 
 const lost = 'policy.upload-loses-nothing'
 const drops = 'policy.drops-are-told'
@@ -153,7 +153,7 @@ export const uploadMutations: readonly Mutation[] = [
   {
     claim: credentials,
     without: 'the demand for https',
-    file: 'src/cli/gateway/upload-configuration.ts',
+    file: 'src/cli/upload-configuration.ts',
     edits: [['url: serviceUrlSchema,', 'url: z.string(),']],
     tests: configured,
     named: 'no address|http to elsewhere',

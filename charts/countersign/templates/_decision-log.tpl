@@ -1,6 +1,6 @@
-{{- /* Where the gateway sends its decision log; nothing where it does not. */}}
+{{- /* Where gateway or signer (its `decisionLog`) sends its decisions; nothing where it does not. */}}
 {{- define "countersign.decisionUpload" -}}
-{{- with .Values.gateway.decisionLog.upload -}}
+{{- with .upload -}}
 {{- if .url -}}
 {{- $folder := "/etc/countersign/decision-receiver" -}}
 {{- $upload := dict "url" .url -}}
@@ -13,14 +13,14 @@
 {{- $_ := set $credentials "clientTls" (dict "cert" (printf "%s/tls.crt" $folder) "privateKey" (printf "%s/tls.key" $folder)) -}}
 {{- end -}}
 {{- if $credentials -}}{{- $_ := set $upload "credentials" $credentials -}}{{- end -}}
-{{- $upload | toJson -}}
+{{- merge $upload (pick . "reporting") | toJson -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
 {{- /* What its receiver is asked with. */}}
 {{- define "countersign.decisionReceiverSource" -}}
-{{- with .Values.gateway.decisionLog.upload -}}
+{{- with .upload -}}
 {{- if and .url .secretName -}}
 {{- include "countersign.secretSource" (dict "secretName" .secretName "secretKeys" .secretKeys "folder" "decision-receiver") -}}
 {{- end -}}
@@ -29,22 +29,25 @@
 
 {{- define "countersign.decisionLogProblems" -}}
 {{- $problems := list -}}
-{{- with .Values.gateway.decisionLog.upload -}}
+{{- range $program := list "gateway" "signer" -}}
+{{- $at := printf "%s.decisionLog.upload" $program -}}
+{{- with (get $.Values $program).decisionLog.upload -}}
 {{- if .url -}}
 {{- if and .partitionName .resource -}}
-{{- $problems = append $problems "gateway.decisionLog.upload.resource: want=partitionName or resource, not both" -}}
+{{- $problems = append $problems (printf "%s.resource: want=partitionName or resource, not both" $at) -}}
 {{- end -}}
 {{- if regexMatch "(^|/)[.][.]?(/|$)" .resource -}}
-{{- $problems = append $problems "gateway.decisionLog.upload.resource: want=a path below the URL, without . and .." -}}
+{{- $problems = append $problems (printf "%s.resource: want=a path below the URL, without . and .." $at) -}}
 {{- end -}}
 {{- if ne (empty .secretKeys) (empty .secretName) -}}
-{{- $problems = append $problems "gateway.decisionLog.upload.secretName: want=secretName and secretKeys, or neither" -}}
+{{- $problems = append $problems (printf "%s.secretName: want=secretName and secretKeys, or neither" $at) -}}
 {{- end -}}
 {{- if gt (int .reporting.minDelaySeconds) (int .reporting.maxDelaySeconds) -}}
-{{- $problems = append $problems "gateway.decisionLog.upload.reporting.minDelaySeconds: at most maxDelaySeconds" -}}
+{{- $problems = append $problems (printf "%s.reporting.minDelaySeconds: at most maxDelaySeconds" $at) -}}
 {{- end -}}
 {{- else if or .partitionName .resource .secretName .secretKeys -}}
-{{- $problems = append $problems "gateway.decisionLog.upload.url: required for what else is said of it" -}}
+{{- $problems = append $problems (printf "%s.url: required for what else is said of it" $at) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $problems | toJson -}}

@@ -22,7 +22,6 @@ import type { DenialMode } from '../../gateway/permit/hide.ts'
 import { upstreamConflicts } from '../../gateway/upstream/conflicts.ts'
 import type { UpstreamConfig } from '../../gateway/upstream/upstream.ts'
 import type { ListDetail } from '../../policy/event.ts'
-import type { UploadConfig } from '../../policy/upload/upload.ts'
 import { claimsSchema, type ClaimsConfig } from '../claims-configuration.ts'
 import { parsedBy, parsedListBy, pathIn } from '../configuration.ts'
 import { decisionLogFields, type DecisionLogConfig } from '../decision-log.ts'
@@ -39,7 +38,6 @@ import {
   type LogConfig,
   type PolicyConfig,
 } from '../shared-configuration.ts'
-import { uploadSchema } from './upload-configuration.ts'
 
 /** What `countersign gateway --config` reads. */
 export interface GatewayConfig {
@@ -100,8 +98,6 @@ export interface GatewayConfig {
   }
   readonly decisionLog: DecisionLogConfig & {
     readonly lists: ListDetail
-    /** Undefined: it is kept here alone. */
-    readonly upload?: UploadConfig | undefined
   }
   readonly limits: GatewayLimits
   /** Undefined: no call is traced. */
@@ -223,7 +219,6 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
       decisionLog: z.strictObject({
         ...decisionLogFields(folder, 'block'),
         lists: z.enum(['digest', 'full']).default('digest'),
-        upload: uploadSchema(folder).optional(),
       }),
       limits: limitsSchema,
       tracing: z

@@ -49,9 +49,9 @@ import type { GatewayConfig } from './gateway-configuration.ts'
 import { pagesOf } from './gateway-pages.ts'
 import { listening } from '../listening.ts'
 import { decisionLogState } from '../decision-log.ts'
+import { openOwnDecisionLog, uploadConditions } from '../open-decision-log.ts'
 import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { besideConditions, openPolicy, statusesOf } from '../open-policy.ts'
-import { openOwnDecisionLog, uploadConditions } from './open-decision-log.ts'
 import { openTracer } from './open-tracer.ts'
 import { beginning, type Running } from '../running.ts'
 
@@ -162,8 +162,9 @@ export async function openGateway(
   const tools = opened.use(await followUpstreams(config, { log, ownNamespace, ...resources }))
   const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
   const id = (): string => credential.current().svid.spiffeId.uri
-  const logged = { ...options, engine: policy.engine, id, inputOctetsMax }
-  const kept = opened.use(await openOwnDecisionLog(config, logged))
+  const labels = () => ({ id: id(), ...options.labels })
+  const logged = { log, metrics, now, engine: policy.engine, labels, inputOctetsMax }
+  const kept = opened.use(await openOwnDecisionLog(config.decisionLog, logged))
   const { decisionLog } = kept
   board.set('decision-log', () => decisionLogState(decisionLog))
   let gateway: Gateway | undefined

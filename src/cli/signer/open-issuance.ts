@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { openDecisionLog } from '../../policy/decision-log.ts'
 import { createIssuancePolicy, type IssuancePolicy } from '../../policy/issuance-policy.ts'
 import { loggedIssuance } from '../../policy/logged-issuance.ts'
 import { shadowedIssuance } from '../../policy/shadow/shadowed-issuance.ts'
 import { tellDifferences } from '../../policy/shadow/shadowed-log.ts'
+import type { UploadStatus } from '../../policy/upload/upload.ts'
 import type { Condition } from '../../readiness.ts'
 import { decisionLogState } from '../decision-log.ts'
+import { openOwnDecisionLog, uploadConditions } from '../open-decision-log.ts'
 import type { OpenPolicy } from '../open-policy.ts'
 import type { SignerConfig } from './signer-configuration.ts'
 
@@ -15,9 +16,11 @@ import type { SignerConfig } from './signer-configuration.ts'
 export interface OpenIssuance extends AsyncDisposable {
   readonly policy: IssuancePolicy
   conditions(): readonly Condition[]
+  /** Undefined where its decisions are sent nowhere. */
+  uploadStatus(): UploadStatus | undefined
 }
 
-/** Puts the log and the candidate beside the policy in force. Throws `policy/log`. */
+/** Puts the log and the candidate beside the policy in force. Throws `policy/log`, `policy/upload`. */
 export async function openIssuance(
   config: Pick<SignerConfig, 'decisionLog' | 'replica' | 'signerName'>,
   parts: {
@@ -34,24 +37,23 @@ export async function openIssuance(
     return {
       policy: shadowedIssuance(createIssuancePolicy(engine), shadow),
       conditions: () => [],
+      uploadStatus: () => undefined,
       [Symbol.asyncDispose]: async () => {},
     }
   }
   const { replica: id, signerName: signer } = config
-  const decisionLog = await openDecisionLog({
-    ...config.decisionLog,
-    rotation: config.decisionLog,
-    engine,
-    labels: () => ({ id, signer }),
-    now,
-    log,
-    metrics,
-  })
+  const labels = (): Readonly<Record<string, string>> => ({ id, signer })
+  const kept = await openOwnDecisionLog(config.decisionLog, { labels, engine, now, log, metrics })
+  const { decisionLog, upload } = kept
   if (shadow !== undefined) tellDifferences(decisionLog, shadow)
   const logged = loggedIssuance(engine, decisionLog, { newDecisionId: randomUUID })
   return {
     policy: shadowedIssuance(logged, shadow),
-    conditions: () => [{ ...decisionLogState(decisionLog), name: 'decision-log' }],
-    [Symbol.asyncDispose]: () => decisionLog[Symbol.asyncDispose](),
+    conditions: () => [
+      { ...decisionLogState(decisionLog), name: 'decision-log' },
+      ...uploadConditions(kept),
+    ],
+    uploadStatus: () => upload?.status(),
+    [Symbol.asyncDispose]: () => kept[Symbol.asyncDispose](),
   }
 }

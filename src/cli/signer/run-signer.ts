@@ -20,7 +20,7 @@ import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { beginning, type Running } from '../running.ts'
 import { openBundleEndpoint, type BundleEndpoint } from './bundle-endpoint.ts'
 import { openAuthority } from './open-authority.ts'
-import { openIssuance } from './open-issuance.ts'
+import { openIssuance, type OpenIssuance } from './open-issuance.ts'
 import type { SignerConfig } from './signer-configuration.ts'
 
 /**
@@ -34,7 +34,7 @@ export async function runSigner(
   const { log, now = Date.now, signal } = options
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics({ process: true })
-  const shown: Shown = { conditions: () => [beginning], policy: undefined }
+  const shown: Shown = { conditions: () => [beginning], policy: undefined, issuance: undefined }
   const admin = opened.use(await openAdmin(config, metrics, shown))
   const profile = profileOf(config)
   const policy = opened.use(await openPolicy(config.policy, { log, metrics, signal }))
@@ -46,6 +46,7 @@ export async function runSigner(
   opened.use(startPolicyEvents({ policy, client, pod, component: 'countersign-signer', now, log }))
   const ledger = opened.use(await openOwnLedger(config, { log, metrics, now, signal }))
   const issuance = opened.use(await openIssuance(config, { policy, log, metrics, now }))
+  shown.issuance = issuance
   tellModes(config, log)
   const authority = opened.use(await openAuthority(config, { client, clock, log, metrics, now }))
   const signer = createSigner({
@@ -113,6 +114,7 @@ function openClient(
 interface Shown {
   conditions: () => readonly Condition[]
   policy: OpenPolicy | undefined
+  issuance: OpenIssuance | undefined
 }
 
 function openAdmin(
@@ -123,7 +125,7 @@ function openAdmin(
   const status: AdminPage = () =>
     shown.policy && {
       contentType: 'application/json; charset=utf-8',
-      body: formatStatusPage(statusesOf(shown.policy)),
+      body: formatStatusPage(statusesOf(shown.policy), shown.issuance?.uploadStatus()),
     }
   const conditions = (): readonly Condition[] => shown.conditions()
   return openAdminListener({ ...admin, metrics, conditions, pages: { '/v1/status': status } })

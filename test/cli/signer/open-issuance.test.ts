@@ -10,6 +10,7 @@ import { createToldDifferences } from '../../../src/policy/author/told-differenc
 import type { PolicyEngine } from '../../../src/policy/engine.ts'
 import type { Shadow } from '../../../src/policy/shadow/shadow.ts'
 import { issuanceInput } from '../../policy/issuance-input.ts'
+import { openCollector, type Received } from '../../policy/upload/collector.ts'
 import { requirement } from '../../requirements.ts'
 import { loadPolicyBundle } from '../../support/load-policy.ts'
 
@@ -112,4 +113,40 @@ test('a log that cannot be opened is an error at once', async () => {
   await assert.rejects(openIssuance({ ...named, decisionLog }, { ...parts, policy }), {
     code: 'policy/log',
   })
+})
+
+test('decisions go to a receiver as a gateway’s do, the last of them at the end', async () => {
+  requirement('policy.upload-loses-nothing')
+  await using collector = await openCollector()
+  const decisionLog = {
+    file: join(folder, 'sent.jsonl'),
+    fileBytesMax: 16_777_216,
+    files: 2,
+    whenFull: 'shed-and-count',
+    drops: 'forbid',
+    upload: {
+      url: collector.url,
+      resource: 'logs/signer',
+      responseHeaderTimeoutSeconds: 10,
+      reporting: { minDelaySeconds: 600, maxDelaySeconds: 600, uploadSizeLimitBytes: 32_768 },
+    },
+  } as const
+  const policy = policyOf(await loadPolicyBundle())
+  let decisionId: string | undefined
+  {
+    await using issuance = await openIssuance({ ...named, decisionLog }, { ...parts, policy })
+    assert.deepEqual(
+      issuance.conditions().map(({ name, ok, reason }) => [name, ok, reason]),
+      [
+        ['decision-log', true, 'takes decisions'],
+        ['decision-log-upload', true, 'decisions are sent'],
+      ],
+    )
+    assert.deepEqual(issuance.uploadStatus(), {})
+    ;({ decisionId } = issuance.policy.decide(issuanceInput))
+  }
+  assert.deepEqual(collector.ids(), [decisionId])
+  const [{ path, events }] = collector.taken as [Received]
+  assert.equal(path, '/logs/signer')
+  assert.deepEqual(events[0]?.['labels'], { id: 'signer-0', signer: 'countersign.dev/identity' })
 })

@@ -1,15 +1,16 @@
-import { openDecisionLog, type DecisionLogFile } from '../../policy/decision-log.ts'
-import type { PolicyEngine } from '../../policy/engine.ts'
-import { openUpload, type Upload } from '../../policy/upload/upload.ts'
-import type { Log } from '../../log.ts'
-import type { Metrics } from '../../metrics.ts'
-import type { Condition } from '../../readiness.ts'
-import type { GatewayConfig } from './gateway-configuration.ts'
+import { openDecisionLog, type DecisionLogFile } from '../policy/decision-log.ts'
+import type { PolicyEngine } from '../policy/engine.ts'
+import type { ListDetail } from '../policy/event.ts'
+import { openUpload, type Upload } from '../policy/upload/upload.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Condition } from '../readiness.ts'
+import type { DecisionLogConfig } from './decision-log.ts'
 
 /** Some ten thousand calls that wait to be recorded. */
 const bufferOctetsMin = 8 * 1024 * 1024
 
-/** The log of a gateway, with what sends it where that is configured. */
+/** The decision log of a gateway or a signer, with what sends it where that is configured. */
 export interface OpenDecisionLog extends AsyncDisposable {
   readonly decisionLog: DecisionLogFile
   readonly upload: Upload | undefined
@@ -17,20 +18,21 @@ export interface OpenDecisionLog extends AsyncDisposable {
 
 /** Throws `policy/log`, `policy/upload`. */
 export async function openOwnDecisionLog(
-  config: GatewayConfig,
+  config: DecisionLogConfig & { readonly lists?: ListDetail },
   parts: {
-    /** Of the process, in its events. */
-    readonly labels?: Readonly<Record<string, string>>
-    readonly id: () => string
+    /** Who writes, in each event. */
+    readonly labels: () => Readonly<Record<string, string>>
     readonly engine: PolicyEngine
-    readonly inputOctetsMax: number
+    /** Of what policy is asked, where that has a bound. */
+    readonly inputOctetsMax?: number
     readonly now: () => number
     readonly log: Log
     readonly metrics: Metrics
   },
 ): Promise<OpenDecisionLog> {
-  const { labels, id, inputOctetsMax, engine, now, log, metrics } = parts
-  const { upload: target, ...logged } = config.decisionLog
+  const { inputOctetsMax = 0, ...others } = parts
+  const { log, metrics } = parts
+  const { upload: target, ...logged } = config
   await using opened = new AsyncDisposableStack()
   const upload =
     target === undefined
@@ -39,15 +41,11 @@ export async function openOwnDecisionLog(
   const decisionLog = opened.use(
     await openDecisionLog({
       ...logged,
-      engine,
-      now,
-      log,
-      metrics,
+      ...others,
       ...(upload === undefined ? {} : { moveAside: upload.moveAside }),
       rotation: logged,
       // Two of the largest, so that one can be taken while another is written.
       bufferOctetsMax: Math.max(bufferOctetsMin, 2 * inputOctetsMax),
-      labels: () => ({ id: id(), ...labels }),
     }),
   )
   upload?.start()
@@ -55,7 +53,7 @@ export async function openOwnDecisionLog(
   return { decisionLog, upload, [Symbol.asyncDispose]: () => all.disposeAsync() }
 }
 
-/** Calls are served without: what is not sent is kept, until the log has no room for it. */
+/** What is decided is decided without: what is not sent is kept, until the log has no room for it. */
 export function uploadConditions({ upload }: OpenDecisionLog): readonly Condition[] {
   if (upload === undefined) return []
   const name = 'decision-log-upload'

@@ -1,12 +1,12 @@
 import * as z from 'zod'
-import type { UploadConfig } from '../../policy/upload/upload.ts'
-import { pathIn } from '../configuration.ts'
+import type { UploadConfig } from '../policy/upload/upload.ts'
+import { pathIn } from './configuration.ts'
 import {
   bearerSchema,
   clientTlsSchema,
   faultOfResource,
   serviceUrlSchema,
-} from '../service-configuration.ts'
+} from './service-configuration.ts'
 
 /** As OPA's names of partitions, which become a segment of a path. */
 const partitionPattern = /^(?!\.\.?$)[\w.~-]{1,256}$/

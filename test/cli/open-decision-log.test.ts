@@ -1,25 +1,24 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openOwnDecisionLog, uploadConditions } from '../../../src/cli/gateway/open-decision-log.ts'
-import type { GatewayConfig } from '../../../src/cli/gateway/gateway-configuration.ts'
-import { silentLog } from '../../../src/log.ts'
-import { silentMetrics } from '../../../src/metrics.ts'
-import { openCollector, refuse, take } from '../../policy/upload/collector.ts'
-import { openFolder } from '../../policy/upload/folder.ts'
-import { eventually } from '../../support/eventually.ts'
-import { loadPolicyBundle } from '../../support/load-policy.ts'
+import type { DecisionLogConfig } from '../../src/cli/decision-log.ts'
+import { openOwnDecisionLog, uploadConditions } from '../../src/cli/open-decision-log.ts'
+import { silentLog } from '../../src/log.ts'
+import { silentMetrics } from '../../src/metrics.ts'
+import { openCollector, refuse, take } from '../policy/upload/collector.ts'
+import { openFolder } from '../policy/upload/folder.ts'
+import { eventually } from '../support/eventually.ts'
+import { loadPolicyBundle } from '../support/load-policy.ts'
 
 const engine = await loadPolicyBundle()
 const reporting = { minDelaySeconds: 1, maxDelaySeconds: 1, uploadSizeLimitBytes: 32_768 }
 
 function open(
-  decisionLog: Partial<GatewayConfig['decisionLog']>,
+  decisionLog: Pick<DecisionLogConfig, 'file'> & Partial<DecisionLogConfig>,
 ): ReturnType<typeof openOwnDecisionLog> {
   const rotation = { fileBytesMax: 16_777_216, files: 2 }
-  const config = { decisionLog: { ...rotation, whenFull: 'block', ...decisionLog } }
-  return openOwnDecisionLog(config as GatewayConfig, {
-    labels: { worker: '2' },
-    id: () => 'spiffe://example.test/gateway',
+  const config = { ...rotation, whenFull: 'block', drops: 'forbid', ...decisionLog } as const
+  return openOwnDecisionLog(config, {
+    labels: () => ({ id: 'spiffe://example.test/gateway', worker: '2' }),
     engine,
     inputOctetsMax: 1024,
     now: Date.now,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseConfiguration } from '../../../src/cli/configuration.ts'
-import { uploadSchema } from '../../../src/cli/gateway/upload-configuration.ts'
-import type { UploadConfig } from '../../../src/policy/upload/upload.ts'
-import { requirement } from '../../requirements.ts'
+import { parseConfiguration } from '../../src/cli/configuration.ts'
+import { uploadSchema } from '../../src/cli/upload-configuration.ts'
+import type { UploadConfig } from '../../src/policy/upload/upload.ts'
+import { requirement } from '../requirements.ts'
 
 function parse(upload: object): UploadConfig {
   return parseConfiguration(JSON.stringify(upload), uploadSchema, '/etc/countersign/gateway.yaml')
