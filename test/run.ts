@@ -50,7 +50,7 @@ const takeLong = [
   'test/gateway/serve/{listen,listen-tasks,pages-across,pass-pages,pass-task,session-stream,subscribe,talk,task-told}.test.ts',
   'test/gateway/upstream/held-sessions.test.ts',
   'test/kubernetes/informer.test.ts',
-  'test/ledger/{log-folder,read-back,recovery,retention,retention.forged,segments}.test.ts',
+  'test/ledger/{read-back,recovery,retention,retention.forged,segments}.test.ts',
   'test/mcp/{readings,readings.go}.test.ts',
   'test/pkcs11/token-key.softhsm.test.ts',
   'test/pki/subject-key.test.ts',
@@ -61,6 +61,7 @@ const takeLong = [
   'test/policy/upload/upload.crash.test.ts',
   'test/signer/anchors/{request-authority,rotate-authority,scheduled-rotation}.test.ts',
   'test/signer/issue/history.segments.test.ts',
+  'test/tlog/log-folder.test.ts',
   'test/toolserver/read-body.test.ts',
   'test/tools/**/*.test.ts',
 ]

@@ -1,6 +1,6 @@
 import { canonicalJson } from '../canonical-json.ts'
 import { CountersignError, quoted } from '../errors.ts'
-import { hashLeaf } from './merkle-tree.ts'
+import { hashLeaf } from '../tlog/merkle-tree.ts'
 import { parseLedgerRecord, type LoggedRecord } from './record.ts'
 
 /** C2SP tlog-tiles: an entry has a 16-bit length. */

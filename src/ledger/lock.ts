@@ -4,7 +4,7 @@ import { link, lstat, readFile, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
-import { isCode, unlessAbsent } from './ledger-file.ts'
+import { isCode, unlessAbsent } from '../tlog/durable-file.ts'
 import { answers, openLifeline, type Lifeline } from './lifeline.ts'
 
 /** A process, so that no other one is ever taken for it: pids come again, and in a container they are all 1. */

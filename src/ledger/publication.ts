@@ -1,7 +1,7 @@
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { LogFolder } from './log-folder.ts'
-import type { MerkleTree } from './merkle-tree.ts'
+import type { LogFolder } from '../tlog/log-folder.ts'
+import type { MerkleTree } from '../tlog/merkle-tree.ts'
 
 interface Parts {
   readonly published: LogFolder

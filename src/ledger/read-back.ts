@@ -1,11 +1,11 @@
 import { CountersignError } from '../errors.ts'
 import { Account } from './account.ts'
 import { BeyondCheckpoint } from './beyond-checkpoint.ts'
-import type { Checkpoint } from './checkpoint.ts'
+import type { Checkpoint } from '../tlog/checkpoint.ts'
 import { parseLine } from './entry.ts'
-import { LogFolder, logFolderOf, readCheckpoint } from './log-folder.ts'
-import type { TreeHead } from './merkle-tree.ts'
-import type { NoteSigner } from './note.ts'
+import { LogFolder, logFolderOf, readCheckpoint } from '../tlog/log-folder.ts'
+import type { TreeHead } from '../tlog/merkle-tree.ts'
+import type { NoteSigner } from '../tlog/note.ts'
 import { sealedOf } from './retention.ts'
 import {
   damaged,

@@ -9,7 +9,7 @@ import { openLedger } from '../../src/ledger/ledger.ts'
 import { silentLog } from '../../src/log.ts'
 import { now, readAll, temporaryFolder } from './open-ledger.ts'
 import { resultRecord } from './records.ts'
-import { rootOf } from './root-of.ts'
+import { rootOf } from '../tlog/root-of.ts'
 import { requirement } from '../requirements.ts'
 
 const writer = fileURLToPath(new URL('writer-process.ts', import.meta.url))

@@ -7,7 +7,7 @@ import { openLedger, readLedger, type Appended, type Ledger } from '../../src/le
 import type { LedgerRecord } from '../../src/ledger/record.ts'
 import { silentLog, type Log } from '../../src/log.ts'
 import type { MemoryDisk } from './memory-disk.ts'
-import { rootOf } from './root-of.ts'
+import { rootOf } from '../tlog/root-of.ts'
 
 export const now = (): number => Date.parse('2026-11-22T10:00:00Z')
 

@@ -8,7 +8,7 @@ import { silentLog } from '../../src/log.ts'
 import { MemoryDisk } from './memory-disk.ts'
 import { now, openOn, temporaryFolder, warningsLog } from './open-ledger.ts'
 import { resultRecord } from './records.ts'
-import { rootOf } from './root-of.ts'
+import { rootOf } from '../tlog/root-of.ts'
 import { requirement } from '../requirements.ts'
 
 const entries = Array.from({ length: 6 }, (_, index) => formatEntry(resultRecord(index)))

@@ -6,9 +6,9 @@ import { run } from '../../src/cli/program.ts'
 import { verifyLedger } from '../../src/ledger/audit/verify-ledger.ts'
 import { formatEntry } from '../../src/ledger/entry.ts'
 import { readLedger, type Ledger } from '../../src/ledger/ledger.ts'
-import { logFolderOf, readCheckpoint } from '../../src/ledger/log-folder.ts'
-import { formatVerifierKey } from '../../src/ledger/note.ts'
-import { tilePath } from '../../src/ledger/tiles.ts'
+import { logFolderOf, readCheckpoint } from '../../src/tlog/log-folder.ts'
+import { formatVerifierKey } from '../../src/tlog/note.ts'
+import { tilePath } from '../../src/tlog/tiles.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import { readAll, type ReadRecord } from './open-ledger.ts'
@@ -25,7 +25,7 @@ import {
   type Clock,
   type World,
 } from './retention-world.ts'
-import { goLog } from './tlog.ts'
+import { goLog } from '../tlog/go-log.ts'
 
 const retentionDays = 30
 

@@ -13,7 +13,7 @@ import { requirement } from '../requirements.ts'
 import { MemoryDisk, type Fault } from './memory-disk.ts'
 import { now, readAll, temporaryFolder, type ReadRecord } from './open-ledger.ts'
 import { intentRecord, resultRecord } from './records.ts'
-import { rootOf } from './root-of.ts'
+import { rootOf } from '../tlog/root-of.ts'
 
 const segmentOctets = 2000
 

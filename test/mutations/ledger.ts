@@ -61,7 +61,7 @@ export const ledgerMutations: readonly Mutation[] = [
   {
     claim: 'ledger.checkpoint-kept',
     without: 'the demand for the signature of the ledger’s key',
-    file: 'src/ledger/log-folder.ts',
+    file: 'src/tlog/log-folder.ts',
     edits: never('!isSignedBy(note, verifier)'),
   },
   {
@@ -186,25 +186,25 @@ export const ledgerMutations: readonly Mutation[] = [
   {
     claim: 'ledger.published-as-log',
     without: 'the check of a signature',
-    file: 'src/ledger/note.ts',
+    file: 'src/tlog/note.ts',
     edits: never('!verifies(note.text, signature, verifier)'),
   },
   {
     claim: 'ledger.published-as-log',
     without: 'the tiles at the edge of the tree',
-    file: 'src/ledger/log-folder.ts',
+    file: 'src/tlog/log-folder.ts',
     edits: [['[...full, ...partial]', '[...full, ...partial.slice(9)]']],
   },
   {
     claim: 'ledger.proofs-verify',
     without: 'the side of a node that a record is on',
-    file: 'src/ledger/proof.ts',
+    file: 'src/tlog/proof.ts',
     edits: [['if (index < middle)', 'if (index <= middle)']],
   },
   {
     claim: 'ledger.one-writer',
     without: 'the look at the lock before a checkpoint takes the place of another',
-    file: 'src/ledger/ledger-file.ts',
+    file: 'src/tlog/durable-file.ts',
     edits: never('!(await mayReplace())'),
   },
   {
@@ -242,7 +242,7 @@ export const ledgerMutations: readonly Mutation[] = [
   {
     claim: 'ledger.checkpoint-kept',
     without: 'the look at who can write the key',
-    file: 'src/ledger/log-key.ts',
+    file: 'src/tlog/log-key.ts',
     edits: never('(mode & 0o002) !== 0'),
   },
   {

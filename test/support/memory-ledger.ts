@@ -1,7 +1,7 @@
 import { CountersignError } from '../../src/errors.ts'
 import { formatEntry } from '../../src/ledger/entry.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
-import { MerkleTree } from '../../src/ledger/merkle-tree.ts'
+import { MerkleTree } from '../../src/tlog/merkle-tree.ts'
 import type { LedgerRecord } from '../../src/ledger/record.ts'
 
 export interface MemoryLedger extends Ledger {

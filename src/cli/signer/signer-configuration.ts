@@ -4,7 +4,7 @@ import { parseClusterDomain } from '../../identity/cluster-domain.ts'
 import { isDnsLabel, isDnsSubdomain } from '../../identity/kubernetes-name.ts'
 import { parseTrustDomain, type TrustDomain } from '../../identity/trust-domain.ts'
 import { segmentOctetsDefault } from '../../ledger/ledger.ts'
-import { isKeyName } from '../../ledger/note.ts'
+import { isKeyName } from '../../tlog/note.ts'
 import {
   prepareBeforeSecondsOf,
   scheduleProblem,

@@ -1,9 +1,9 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Checkpoint } from '../checkpoint.ts'
-import { MerkleTree } from '../merkle-tree.ts'
+import type { Checkpoint } from '../../tlog/checkpoint.ts'
+import { MerkleTree } from '../../tlog/merkle-tree.ts'
 import { otherRecords, publishedCheckpoint, readPublished } from './published.ts'
-import { formatEntryBundle, TileTree, tilePath, tileWidth } from '../tiles.ts'
+import { formatEntryBundle, TileTree, tilePath, tileWidth } from '../../tlog/tiles.ts'
 
 /**
  * Writes a whole log of C2SP tlog-tiles into a new folder, entries included: any web server can serve it. Gives its size.

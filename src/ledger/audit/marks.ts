@@ -1,5 +1,5 @@
 import { Account } from '../account.ts'
-import type { Checkpoint } from '../checkpoint.ts'
+import type { Checkpoint } from '../../tlog/checkpoint.ts'
 import type { LoggedRecord, Retention, SegmentHead } from '../record.ts'
 import { isOld, sealedBefore, type Sealed } from '../retention.ts'
 import type { Segment } from '../segments.ts'

@@ -5,7 +5,7 @@ import {
   rootHashOf,
   verifyConsistency,
   verifyInclusion,
-} from '../proof.ts'
+} from '../../tlog/proof.ts'
 import { readPublishedTree, type Leaf, type PublishedTree } from './published.ts'
 
 /** A proof under the checkpoint of a ledger. */

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError, quoted } from '../../errors.ts'
-import { parseCheckpoint, type Checkpoint } from '../checkpoint.ts'
+import { parseCheckpoint, type Checkpoint } from '../../tlog/checkpoint.ts'
 import { jsonOf } from '../entry.ts'
 import { ledgerDisk } from '../ledger-file.ts'
-import { logFolderOf } from '../log-folder.ts'
-import { MerkleTree } from '../merkle-tree.ts'
-import { parseNote } from '../note.ts'
-import type { SubtreeHash } from '../proof.ts'
+import { logFolderOf } from '../../tlog/log-folder.ts'
+import { MerkleTree } from '../../tlog/merkle-tree.ts'
+import { parseNote } from '../../tlog/note.ts'
+import type { SubtreeHash } from '../../tlog/proof.ts'
 import { findSegments, readSegments, treeBefore, type Segment } from '../segments.ts'
-import { TileReader } from '../tile-reader.ts'
-import { tilePath, tileWidth } from '../tiles.ts'
+import { TileReader } from '../../tlog/tile-reader.ts'
+import { tilePath, tileWidth } from '../../tlog/tiles.ts'
 
 /** The checkpoint of a ledger as it is published, and its text. Throws 'ledger/note' where there is none. */
 export async function publishedCheckpoint(

@@ -1,17 +1,17 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError, quoted } from '../../errors.ts'
-import { parseCheckpoint, type Checkpoint } from '../checkpoint.ts'
+import { parseCheckpoint, type Checkpoint } from '../../tlog/checkpoint.ts'
 import { parseLine } from '../entry.ts'
 import { ledgerDisk } from '../ledger-file.ts'
-import { logFolderOf } from '../log-folder.ts'
-import { MerkleTree, type TreeHead } from '../merkle-tree.ts'
-import { isSignedBy, parseNote, type NoteVerifier } from '../note.ts'
+import { logFolderOf } from '../../tlog/log-folder.ts'
+import { MerkleTree, type TreeHead } from '../../tlog/merkle-tree.ts'
+import { isSignedBy, parseNote, type NoteVerifier } from '../../tlog/note.ts'
 import type { Tail } from '../read-entries.ts'
 import { findSegments, readSegments, type Segments } from '../segments.ts'
 import { Intents, Marks, type Problem } from './marks.ts'
 import { readRemoved } from './published.ts'
-import { TileTree, type LogFile } from '../tiles.ts'
+import { TileTree, type LogFile } from '../../tlog/tiles.ts'
 
 export interface Findings extends TreeHead {
   readonly file: string

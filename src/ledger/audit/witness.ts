@@ -1,12 +1,12 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { CountersignError } from '../../errors.ts'
-import { replaceFile, unlessAbsent } from '../ledger-file.ts'
+import { replaceFile, unlessAbsent } from '../../tlog/durable-file.ts'
 import { acquireLock } from '../lock.ts'
-import { parseSignedCheckpoint } from '../log-folder.ts'
-import { cosignNote, createVerifier, formatNote, isSignedBy, parseNote } from '../note.ts'
-import type { NoteVerifier } from '../note.ts'
-import { proveConsistency, verifyConsistency } from '../proof.ts'
+import { parseSignedCheckpoint } from '../../tlog/log-folder.ts'
+import { cosignNote, createVerifier, formatNote, isSignedBy, parseNote } from '../../tlog/note.ts'
+import type { NoteVerifier } from '../../tlog/note.ts'
+import { proveConsistency, verifyConsistency } from '../../tlog/proof.ts'
 import { readPublishedTree, type PublishedTree } from './published.ts'
 
 export interface Witness {

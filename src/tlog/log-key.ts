@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import { link, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CountersignError, quoted } from '../errors.ts'
-import { isCode, syncFolder } from './ledger-file.ts'
+import { isCode, syncFolder } from './durable-file.ts'
 
 /** RFC 8410: what stands before the 32 octets of an Ed25519 key in its SubjectPublicKeyInfo. */
 const spkiHead = Buffer.from('302a300506032b6570032100', 'hex')

@@ -1,5 +1,5 @@
-import { hashNode } from '../../src/ledger/merkle-tree.ts'
-import type { SubtreeHash } from '../../src/ledger/proof.ts'
+import { hashNode } from '../../src/tlog/merkle-tree.ts'
+import type { SubtreeHash } from '../../src/tlog/proof.ts'
 
 /** Every perfect subtree over leaves that are held in memory: 64 octets a leaf. */
 export function subtreesOf(leaves: readonly Buffer[]): SubtreeHash {

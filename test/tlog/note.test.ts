@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { suite, test } from 'node:test'
-import { formatCheckpoint, parseCheckpoint } from '../../src/ledger/checkpoint.ts'
+import { formatCheckpoint, parseCheckpoint } from '../../src/tlog/checkpoint.ts'
 import {
   cosignNote,
   createVerifier,
@@ -11,7 +11,7 @@ import {
   parseNote,
   parseVerifierKey,
   signNote,
-} from '../../src/ledger/note.ts'
+} from '../../src/tlog/note.ts'
 import { requirement } from '../requirements.ts'
 
 const seed = Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex')

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import * as fc from 'fast-check'
-import { MerkleTree, hashLeaf } from '../../src/ledger/merkle-tree.ts'
+import { MerkleTree, hashLeaf } from '../../src/tlog/merkle-tree.ts'
 import { rootOf } from './root-of.ts'
-import { readVectors } from './vectors.ts'
+import { readVectors } from '../ledger/vectors.ts'
 
 interface RootVector {
   readonly leaves: readonly string[]

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { subtreesOf } from './subtrees-of.ts'
-import { hashLeaf, hashNode } from '../../src/ledger/merkle-tree.ts'
+import { hashLeaf, hashNode } from '../../src/tlog/merkle-tree.ts'
 import {
   proveConsistency,
   proveInclusion,
   rootHashOf,
   verifyConsistency,
-} from '../../src/ledger/proof.ts'
+} from '../../src/tlog/proof.ts'
 import { rootOf } from './root-of.ts'
-import { goLog } from './tlog.ts'
+import { goLog } from './go-log.ts'
 import { requirement } from '../requirements.ts'
 
 const sizes = 40
