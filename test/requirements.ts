@@ -1509,6 +1509,33 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'the guard hands on nothing while the port inside is bound to an address that others can reach',
     source: 'docs/REACH.md; proc(5)',
   },
+  'guard.stdio-caller-from-the-token': {
+    claim:
+      'a server on standard input and output is told the caller whom the token names in `_meta`, and no member of ours from outside comes to it',
+    source: 'docs/REACH.md; MCP 2025-11-25, `_meta`',
+  },
+  'guard.stdio-one-process-one-session': {
+    claim:
+      'a session at the guard is a process of its own: what that says is said to the caller of this session, under the ids of its requests, and to nobody else',
+    source: 'docs/REACH.md; MCP 2025-11-25 transports, stdio',
+  },
+  'guard.stdio-environment-given': {
+    claim:
+      'a command of the guard has the variables that it was given by name, and no secret beside',
+    source: 'docs/REACH.md',
+  },
+  'guard.stdio-ends-whole': {
+    claim: 'with a session its process ends, and all that this has started',
+    source: 'MCP 2025-11-25 lifecycle, shutdown',
+  },
+  'guard.stdio-sayings-bounded': {
+    claim: 'of what a command says beside its messages so much is logged and no more',
+    source: 'docs/REACH.md',
+  },
+  'guard.stdio-sessions-bounded': {
+    claim: 'there are as many processes of a command as there may be, and no more',
+    source: 'docs/REACH.md',
+  },
   'agent.connections-bounded': {
     claim:
       'the fetch of a pod has so many connections and no more, says so to who has waited for one, and reads no faster than it is read',

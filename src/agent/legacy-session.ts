@@ -1,6 +1,6 @@
 import { CountersignError } from '../errors.ts'
 import { answerTexts } from './answer-texts.ts'
-import { outline, type Outline } from './outline.ts'
+import { outline, type Outline } from '../mcp/outline.ts'
 import { legacyHeaders, sessionHeaders, type LegacyAgreement } from './request-headers.ts'
 
 /** Sends octets to the gateway. */

@@ -2,7 +2,7 @@ import { isJsonObject } from '../mcp/envelope.ts'
 import { encodeHeaderValue } from '../mcp/header-value.ts'
 import { formatParamHeaders, type ParamHeader } from '../mcp/param-headers.ts'
 import { modernTargets } from '../mcp/target.ts'
-import { claimedVersion, type Outline } from './outline.ts'
+import { claimedVersion, type Outline } from '../mcp/outline.ts'
 
 /** What has been agreed on with the gateway by `initialize`. */
 export interface LegacyAgreement {

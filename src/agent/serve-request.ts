@@ -5,7 +5,7 @@ import { answerTexts } from './answer-texts.ts'
 import { errorLine, explainFailure, unanswered } from './explain-failure.ts'
 import type { LegacySession, Post } from './legacy-session.ts'
 import type { ListedTools } from './listed-tools.ts'
-import { claimedVersion, outline, type Outline } from './outline.ts'
+import { claimedVersion, outline, type Outline } from '../mcp/outline.ts'
 import { legacyHeaders, modernHeaders } from './request-headers.ts'
 
 /** What a request is served with. */

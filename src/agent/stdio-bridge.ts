@@ -8,8 +8,9 @@ import { errorLine, explainFailure } from './explain-failure.ts'
 import { createLane, type Lane } from '../lane.ts'
 import { createLegacySession, endSession, type Post } from './legacy-session.ts'
 import { createListedTools } from './listed-tools.ts'
-import { claimedVersion, outline, type Outline } from './outline.ts'
-import { readLines, type LongLine } from './read-lines.ts'
+import { claimedVersion, outline, type Outline } from '../mcp/outline.ts'
+import { isBlank, oneLine } from '../mcp/one-line.ts'
+import { readLines, type LongLine } from '../mcp/read-lines.ts'
 import { legacyHeaders, modernHeaders } from './request-headers.ts'
 import { openRequest, type OpenRequest, type RequestMeans } from './serve-request.ts'
 
@@ -234,16 +235,6 @@ function aborted(signal: AbortSignal): Promise<void> {
 
 function describe({ kind, method }: Outline): string {
   return kind === 'response' ? 'an answer of the client' : quoted(method)
-}
-
-/** A message is one line: the ends of lines in JSON stand between its tokens, and mean no more than a space. */
-function oneLine(text: Buffer): Buffer {
-  if (!text.includes(0x0a) && !text.includes(0x0d)) return text
-  return Buffer.from(text.map((octet) => (octet === 0x0a || octet === 0x0d ? 0x20 : octet)))
-}
-
-function isBlank(line: Buffer): boolean {
-  return line.every((octet) => octet === 0x20 || octet === 0x09 || octet === 0x0d)
 }
 
 /** Why a line is no message, and the code that says so (JSON-RPC 2.0 §5.1). */

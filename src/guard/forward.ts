@@ -6,6 +6,7 @@ import { refuse } from '../toolserver/refuse.ts'
 import type { VerifiedListener, VerifiedRequest } from '../toolserver/require-countersign.ts'
 import { headersInside, headersOutside } from './headers.ts'
 import { insideHost, type Inside } from './inside.ts'
+import { internalError, judge, unavailable, type Unfit } from './unfit.ts'
 
 /** Servers end a connection that nobody uses after two seconds or later: it is never theirs that ends first. */
 const idleMilliseconds = 1500
@@ -39,38 +40,6 @@ export function createForwarder(options: {
     },
     [Symbol.dispose]: () => agent.destroy(),
   }
-}
-
-interface Unfit {
-  readonly status: number
-  readonly message: string
-  readonly code: number
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-const invalidRequest = -32600
-const internalError = -32603
-const methods: ReadonlySet<string> = new Set(['POST', 'GET', 'DELETE'])
-
-/** What no MCP request is (2025-11-25 and 2026-07-28, transports): a server has more doors than this one, and they are not to be found. */
-function judge(
-  { method = '', url }: IncomingMessage,
-  { body, path }: { readonly body: Buffer; readonly path: string },
-): Unfit | undefined {
-  if (url !== path) {
-    return { status: 404, code: invalidRequest, message: 'nothing is served at this path' }
-  }
-  if (!methods.has(method)) {
-    const headers = { allow: [...methods].join(', ') }
-    return { status: 405, code: invalidRequest, message: `want=${headers.allow}`, headers }
-  }
-  // The body of a POST has been judged, and no other one.
-  if (method === 'POST' || body.length === 0) return undefined
-  return { status: 400, code: invalidRequest, message: `want=no body with ${method}` }
-}
-
-function unavailable(message: string): Unfit {
-  return { status: 503, code: internalError, message, headers: { 'retry-after': '1' } }
 }
 
 function handOn(o: {

@@ -8,9 +8,10 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect, type TLSSocket } from 'node:tls'
-import { openGuard, parseGuardOptions } from '../../src/cli/command/guard-command.ts'
+import { openGuard } from '../../src/cli/command/guard-command.ts'
+import { parseGuardOptions, type GuardOptions } from '../../src/cli/command/guard-options.ts'
 import type { Running } from '../../src/cli/running.ts'
-import { silentLog } from '../../src/log.ts'
+import { silentLog, type Log } from '../../src/log.ts'
 import { createTokenSigner } from '../../src/token/sign.ts'
 import { createTestAuthority, type TestLeaf } from '../support/test-authority.ts'
 
@@ -32,13 +33,16 @@ export interface GuardStage extends AsyncDisposable {
   readonly got: Got[]
   /** PEM of who has issued everybody. */
   readonly anchors: string
-  readonly who: Readonly<Record<'gateway' | 'agent' | 'guard' | 'renewed' | 'other', TestLeaf>>
+  readonly who: Readonly<
+    Record<'gateway' | 'agent' | 'neighbour' | 'guard' | 'renewed' | 'other', TestLeaf>
+  >
   answer: InsideAnswer
   /** A token for a call of `echo` with these arguments. */
   token(o?: {
     readonly signer?: TestLeaf
     readonly server?: string
     readonly args?: object
+    readonly caller?: TestLeaf
   }): Promise<string>
   send(
     sent: Sent,
@@ -87,10 +91,20 @@ const who = {
     tenant: 'acme',
     toolScopes: 'files:*,web:*',
   }),
+  neighbour: authority.issue({
+    namespace: 'acme',
+    serviceAccount: 'neighbour',
+    role: 'agent',
+    tenant: 'acme',
+    toolScopes: 'files:*',
+  }),
 } as const
 
-/** A guard with real TLS before a server that a test scripts. */
-export async function openGuardStage(): Promise<GuardStage> {
+/** A guard with real TLS before a server that a test scripts, or before a command that is one. */
+export async function openGuardStage(
+  command?: readonly string[],
+  { log = silentLog, ...stdio }: Partial<GuardOptions> & { readonly log?: Log } = {},
+): Promise<GuardStage> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-guard-'))
   const got: Got[] = []
   const inside = createServer((request, response) => {
@@ -111,8 +125,9 @@ export async function openGuardStage(): Promise<GuardStage> {
   }
   await mount(who.guard)
   await writeFile(join(folder, 'trust.pem'), authority.bundlePem)
-  const config = parseGuardOptions({
-    to: `http://127.0.0.1:${insidePort}/mcp`,
+  const to = { to: `http://127.0.0.1:${insidePort}/mcp` }
+  const options: GuardOptions = {
+    ...(command === undefined ? to : { stdio: true, ...stdio }),
     gateway: [who.gateway.identity.spiffeId.uri],
     server: 'files',
     credentialBundle: join(folder, 'credential.pem'),
@@ -121,8 +136,8 @@ export async function openGuardStage(): Promise<GuardStage> {
     admin: '127.0.0.1:0',
     graceSeconds: '0',
     production: false,
-  })
-  const running = await openGuard(config, silentLog)
+  }
+  const running = await openGuard(parseGuardOptions(options, command), log)
   const listen = running.conditions().find(({ name }) => name === 'listen')
   const port = Number(listen?.reason.split(' ').at(-1))
   const stage: GuardStage = {
@@ -148,16 +163,21 @@ export async function openGuardStage(): Promise<GuardStage> {
 }
 
 function tokenFor(
-  o: { readonly signer?: TestLeaf; readonly server?: string; readonly args?: object } = {},
+  o: {
+    readonly signer?: TestLeaf
+    readonly server?: string
+    readonly args?: object
+    readonly caller?: TestLeaf
+  } = {},
 ): Promise<string> {
-  const { signer = who.gateway, server = 'files', args = { n: 1 } } = o
+  const { signer = who.gateway, server = 'files', args = { n: 1 }, caller = who.agent } = o
   const current = (): TestLeaf['credential'] => signer.credential
   const tokens = createTokenSigner({
     credential: { current, onChange: () => () => {} },
     now: Date.now,
   })
   return tokens.sign({
-    caller: who.agent.credential.svid,
+    caller: caller.credential.svid,
     upstream: { server, spiffeId: who.guard.identity.spiffeId },
     method: 'tools/call',
     tool: 'echo',

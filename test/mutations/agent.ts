@@ -80,7 +80,7 @@ export const agentMutations: readonly Mutation[] = [
   {
     claim: 'agent.bridge-bounded',
     without: 'the bound on a line',
-    file: 'src/agent/read-lines.ts',
+    file: 'src/mcp/read-lines.ts',
     edits: [['if (whole.length > this.#octetsMax) this.#giveUp()', '']],
     tests: ['test/agent/stdio-bridge.test.ts'],
   },

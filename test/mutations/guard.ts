@@ -3,13 +3,18 @@ import { never, type Mutation } from './mutation.ts'
 const command = 'src/cli/command/guard-command.ts'
 const forward = 'src/guard/forward.ts'
 const headers = 'src/guard/headers.ts'
+const unfit = 'src/guard/unfit.ts'
+const inward = 'src/guard/inward.ts'
+const talk = 'src/guard/talk.ts'
+const child = 'src/guard/child.ts'
+const sayings = 'src/guard/sayings.ts'
 
 /** The defences in front of a server that has none. */
 export const guardMutations: readonly Mutation[] = [
   {
     claim: 'guard.verified-by-the-library',
     without: 'the name of the server that a token has to be for',
-    file: command,
+    file: 'src/cli/command/guard-options.ts',
     edits: [['{ server: options.server }', '{}']],
   },
   {
@@ -39,19 +44,19 @@ export const guardMutations: readonly Mutation[] = [
   {
     claim: 'guard.one-door',
     without: 'the one path',
-    file: forward,
+    file: unfit,
     edits: never('url !== path'),
   },
   {
     claim: 'guard.one-door',
     without: 'the methods of MCP',
-    file: forward,
+    file: unfit,
     edits: never('!methods.has(method)'),
   },
   {
     claim: 'guard.one-door',
     without: 'the look for a body that is not judged',
-    file: forward,
+    file: unfit,
     edits: [["method === 'POST' || body.length === 0", 'method !== undefined']],
   },
   {
@@ -133,5 +138,91 @@ export const guardMutations: readonly Mutation[] = [
     without: 'the look for an origin',
     file: 'src/guard/outward.ts',
     edits: never("headers.origin !== undefined || headers['sec-fetch-site'] !== undefined"),
+  },
+  {
+    claim: 'guard.stdio-caller-from-the-token',
+    without: 'the end of what is ours in a call from outside',
+    file: inward,
+    edits: [
+      [
+        'tellCaller(message, caller),\n      ...withoutOurs(body, offsets.meta),',
+        'tellCaller(message, caller),',
+      ],
+    ],
+  },
+  {
+    claim: 'guard.stdio-caller-from-the-token',
+    without: 'the other spelling of our prefix',
+    file: inward,
+    edits: [['name.toLowerCase().startsWith', 'name.startsWith']],
+  },
+  {
+    claim: 'guard.stdio-caller-from-the-token',
+    without: 'the end of what is ours in an answer from outside',
+    file: inward,
+    edits: [
+      [
+        'applyEdits(body, withoutOurs(body, meta))',
+        'applyEdits(body, meta === undefined ? [] : [])',
+      ],
+    ],
+  },
+  {
+    claim: 'guard.stdio-one-process-one-session',
+    without: 'the caller that a session is of',
+    file: talk,
+    edits: [['return this.#owner === spiffeId', 'return this.#owner !== undefined']],
+  },
+  {
+    claim: 'guard.stdio-one-process-one-session',
+    without: 'the token of progress that is the caller’s own',
+    file: talk,
+    edits: [
+      ['span === undefined || token === undefined', 'span === undefined || token !== undefined'],
+    ],
+  },
+  {
+    claim: 'guard.stdio-one-process-one-session',
+    without: 'the end of a session with its process',
+    file: talk,
+    edits: [['    over()\n    for (const', '    for (const']],
+  },
+  {
+    claim: 'guard.stdio-environment-given',
+    without: 'an environment of its own',
+    file: child,
+    edits: [['spawn(file, args, { env,', 'spawn(file, args, { env: { ...process.env, ...env },']],
+  },
+  {
+    claim: 'guard.stdio-ends-whole',
+    without: 'a group of its own',
+    file: child,
+    edits: [['detached: true', 'detached: false']],
+    tests: ['test/guard/child.test.ts'],
+  },
+  {
+    claim: 'guard.stdio-ends-whole',
+    without: 'the end of what a process has started',
+    file: child,
+    edits: [["signalGroup(child, 'SIGKILL')", 'child.unref()']],
+    tests: ['test/guard/child.test.ts'],
+  },
+  {
+    claim: 'guard.stdio-sayings-bounded',
+    without: 'the bound of lines',
+    file: sayings,
+    edits: [['if (said <= linesMax) log.info', 'log.info']],
+  },
+  {
+    claim: 'guard.stdio-sayings-bounded',
+    without: 'the bound of a line',
+    file: sayings,
+    edits: [['cut(text, charactersMax)', 'cut(text, Infinity)']],
+  },
+  {
+    claim: 'guard.stdio-sessions-bounded',
+    without: 'the bound',
+    file: 'src/guard/talks.ts',
+    edits: [['talks.size >= sessionsMax', 'false']],
   },
 ]

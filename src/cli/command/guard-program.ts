@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { createLog } from '../create-log.ts'
 import { serveUntilStopped } from '../serve-until-stopped.ts'
 import type { Terminal } from '../terminal.ts'
-import type { GuardOptions } from './guard-command.ts'
+import type { GuardOptions } from './guard-options.ts'
 
 const several = (value: string, before: readonly string[] = []): readonly string[] => [
   ...before,
@@ -17,6 +17,15 @@ export function addGuard(program: Command, terminal: Terminal): void {
       'Stands before a tool server in its pod: lets in only the gateway, verifies every call, and hands it on with its caller.',
     )
     .option('--to <url>', 'the server inside, such as http://127.0.0.1:8000/mcp')
+    .argument('[command...]', 'with --stdio, after --: program and arguments, without a shell')
+    .option('--stdio', 'the server inside is a command that speaks on standard input and output')
+    .option('--path <path>', 'with --stdio: where it is served (default: /mcp)')
+    .option(
+      '--env <name>',
+      'with --stdio: a variable that it gets; may come several times',
+      several,
+    )
+    .option('--sessions-max <n>', 'with --stdio: processes of it, one a session (default: 16)')
     .option('--gateway <spiffe-id>', 'a gateway whose word counts; may come several times', several)
     .option(
       '--caller-trust-domain <name>',
@@ -35,17 +44,20 @@ export function addGuard(program: Command, terminal: Terminal): void {
     .addHelpText(
       'after',
       `
-The server inside listens on 127.0.0.1 only, and trusts the header countersign-caller: docs/REACH.md has the pod.
+The server inside listens on 127.0.0.1 only, and trusts the header countersign-caller: docs/REACH.md has the pod. With --stdio it listens
+nowhere, and is told who calls in params._meta of each message: countersign.dev/caller.
 Exit codes: 0 ended, 1 it could not begin, 2 usage.
 
 Example:
   countersign guard --to http://127.0.0.1:8000/mcp --server search \\
     --gateway spiffe://agents.example/ns/countersign-system/sa/countersign-gateway --identity-extension-oid 1.3.6.1.4.1.99999.1 \\
-    --credential-bundle /var/run/countersign/credential-bundle.pem --trust-bundle /var/run/countersign/trust-bundle.pem`,
+    --credential-bundle /var/run/countersign/credential-bundle.pem --trust-bundle /var/run/countersign/trust-bundle.pem
+  countersign guard --stdio ... -- python -m your_server`,
     )
-    .action(async (options: GuardOptions) => {
-      const { parseGuardOptions, openGuard } = await import('./guard-command.ts')
-      const config = parseGuardOptions(options)
+    .action(async (words: readonly string[], options: GuardOptions) => {
+      const { parseGuardOptions } = await import('./guard-options.ts')
+      const { openGuard } = await import('./guard-command.ts')
+      const config = parseGuardOptions(options, words)
       const log = createLog({ name: 'guard' })
       await serveUntilStopped(() => openGuard(config, log), log, terminal.signal)
     })

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
-import { isJsonObject } from '../mcp/envelope.ts'
-import type { Span } from '../mcp/levels.ts'
-import type { JsonObject } from '../mcp/scan.ts'
-import { membersOf } from '../mcp/spans.ts'
+import { isJsonObject } from './envelope.ts'
+import type { Span } from './levels.ts'
+import type { JsonObject } from './scan.ts'
+import { membersOf } from './spans.ts'
 
 /**
  * What a bridge has to know of a message to pass its octets on. It judges nothing: a gateway reads by stricter rules, and refuses what two

@@ -1,4 +1,4 @@
-import { octet } from '../mcp/lex.ts'
+import { octet } from './lex.ts'
 
 const backslash = 0x5c
 /** Longer than every id that a client writes; what is longer is not remembered. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { createIdFinder } from '../../src/agent/find-id.ts'
+import { createIdFinder } from '../../src/mcp/find-id.ts'
 
 function find(text: string, pieceLength = 7): string | undefined {
   const finder = createIdFinder()
