@@ -36,6 +36,7 @@ export type MetricName =
   | 'countersign_agent_source'
   | 'countersign_approver_verdicts_total'
   | 'countersign_approver_queue_depth'
+  | 'countersign_intermediate_verdicts_total'
   | 'countersign_ledger_records_total'
   | 'countersign_ledger_unpublished_records'
   | 'countersign_ledger_publish_failures_total'
@@ -149,6 +150,11 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
     ['verdict', 'reason'],
   ],
   countersign_approver_queue_depth: ['gauge', 'requests of nodes that wait', ['signer']],
+  countersign_intermediate_verdicts_total: [
+    'counter',
+    'what was said of requests for CAs of another cluster',
+    ['verdict'],
+  ],
   countersign_ledger_records_total: ['counter', 'records appended to the ledger', ['kind']],
   countersign_ledger_unpublished_records: ['gauge', 'records that no checkpoint covers yet', []],
   countersign_ledger_publish_failures_total: ['counter', 'checkpoints that were not written', []],

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import type { z } from 'zod'
 import { agentSchema } from '../src/cli/agent/agent-configuration.ts'
 import { approverSchema } from '../src/cli/approver/approver-configuration.ts'
+import { intermediateSchema } from '../src/cli/intermediate/intermediate-configuration.ts'
 import { issuedSchema } from '../src/cli/issued/issued-configuration.ts'
 import { gatewaySchema } from '../src/cli/gateway/gateway-configuration.ts'
 import { signerSchema } from '../src/cli/signer/signer-configuration.ts'
@@ -129,6 +130,7 @@ const configurations: readonly {
   { heading: 'Signer configuration', schema: signerSchema('.') },
   { heading: 'Agent configuration', schema: agentSchema('.') },
   { heading: 'Approver configuration', schema: approverSchema('.') },
+  { heading: 'Intermediates configuration', schema: intermediateSchema('.') },
   { heading: 'Issued certificates configuration', schema: issuedSchema('.') },
   { heading: 'Gateway configuration', schema: gatewaySchema('.'), more: ['Limits'] },
 ]

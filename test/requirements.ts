@@ -157,6 +157,34 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a revoked certificate has no key in its Secret before its resource says so, and no other is asked for until that is lifted, nor while it is not known what is revoked',
     source: 'issue 11, item 5: revocation travels',
   },
+  'intermediate.requester-proved': {
+    claim:
+      'a CA is signed for a live pod of the one service account that is registered for that cluster, and for nobody else',
+    source: 'issue 11, item 5: only registered remotes; one remote is unable to speak for another',
+  },
+  'intermediate.nothing-chosen': {
+    claim:
+      'of a request for a CA the key alone is used, which was made for it; what else it asks for beyond what is registered is denied',
+    source: 'RFC 2986 asks for anything; issue 11, item 5: pathLen 0, name-constrained',
+  },
+  'intermediate.bound-to-its-cluster': {
+    claim:
+      'a CA for another cluster signs leaves alone, with names of its trust domain and its Services: others refuse the rest',
+    source: 'RFC 5280 §4.2.1.9, §4.2.1.10; X509-SVID §4.2',
+  },
+  'intermediate.within-the-life-above': {
+    claim: 'a CA for another cluster ends no later than the one above it, and as it is registered',
+    source: 'issue 11, item 5; RFC 5280 §6',
+  },
+  'intermediate.recorded-before-signed': {
+    claim: 'no CA is signed without a record of it that is durable, and how it ended is recorded',
+    source: 'CT log incidents: signed and not logged',
+  },
+  'intermediate.one-for-a-request': {
+    claim:
+      'whatever fails wherever, a request for a CA has one certificate at most, and its record says what became of it',
+    source: 'issue 11, item 5: either side killed at any step resumes',
+  },
   'approver.requester-proved': {
     claim:
       'a certificate of a node is approved for the node itself, for the service account that configuration binds to it, or for its first time as configured; the subject is the node’s own',

@@ -10,6 +10,7 @@ import { addDecisions } from './command/decisions-program.ts'
 import { addForward } from './command/forward-program.ts'
 import { addGuard } from './command/guard-program.ts'
 import { addIssuance } from './command/issuance-program.ts'
+import { addIntermediates } from './command/intermediates-program.ts'
 import { addIssued } from './command/issued-program.ts'
 import { addLedger } from './command/ledger-program.ts'
 import { addPolicy } from './command/policy/policy-program.ts'
@@ -55,6 +56,7 @@ Exit codes: 0 ok, 1 refused or failed, 2 usage or configuration. An error is one
   addAgent(program, terminal)
   addApprover(program, terminal)
   addIssued(program, terminal)
+  addIntermediates(program, terminal)
   addGuard(program, terminal)
   addForward(program, terminal)
   addBridge(program, terminal)

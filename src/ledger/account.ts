@@ -14,7 +14,7 @@ export class Account {
     switch (record.kind) {
       case 'issuance-intent':
         this.#unsettled.set(index, isVouched ? timeOf(record) : -Infinity)
-        this.#heldUntil = Math.max(this.#heldUntil, Date.parse(record.notAfter))
+        this.#held(record.notAfter)
         return
       case 'issuance-result':
         if (isVouched && record.outcome === 'published') this.#vouch(record.intentIndex)
@@ -22,6 +22,9 @@ export class Account {
         return
       case 'issuance-refusal':
       case 'node-verdict':
+        return
+      case 'authority-verdict':
+        this.#held(record.authority?.notAfter)
         return
       case 'ledger-retention':
         this.#removed(record.removedBefore, index)
@@ -32,6 +35,10 @@ export class Account {
         this.#heldUntil = -Infinity
         this.#removed(record.removedBefore, index)
     }
+  }
+
+  #held(notAfter: string | undefined): void {
+    if (notAfter !== undefined) this.#heldUntil = Math.max(this.#heldUntil, Date.parse(notAfter))
   }
 
   #vouch(intentIndex: number): void {

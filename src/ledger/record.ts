@@ -125,8 +125,37 @@ export interface NodeVerdict extends RecordHead {
   readonly latencySeconds: number
 }
 
+/**
+ * A CA below ours, for a signer of another cluster: `unknown` is durable before our key is used, and how it ended after. Its issuance id is
+ * the serial number of the certificate. What is below it is in the ledgers of that cluster.
+ */
+export interface AuthorityVerdict extends RecordHead {
+  readonly kind: 'authority-verdict'
+  readonly verdict: 'issued' | 'denied'
+  readonly reason: string
+  readonly message: string
+  /** As the API server states it, and the pod that it was proved to be. */
+  readonly requester: { readonly username: string; readonly uid: string; readonly pod?: Named }
+  /** Of the key, where there is one that can be read. */
+  readonly spkiSha256?: string
+  /** Of what is issued. */
+  readonly authority?: {
+    readonly trustDomain: string
+    readonly dnsSuffixes: readonly string[]
+    readonly notBefore: string
+    readonly notAfter: string
+    /** Of the CA above it. */
+    readonly issuerSha256: string
+  }
+  /** Of the last record of one that was published. */
+  readonly certificateSha256?: string
+  readonly outcome: 'published' | 'unpublished' | 'unknown'
+  readonly latencySeconds: number
+}
+
 /** What is appended. */
-export type LedgerRecord = IssuanceIntent | IssuanceResult | IssuanceRefusal | NodeVerdict
+export type LedgerRecord =
+  IssuanceIntent | IssuanceResult | IssuanceRefusal | NodeVerdict | AuthorityVerdict
 
 /** The first record of every segment but the first: what it stands on, so that nothing before it has to be read to go on. */
 export interface SegmentHead {
@@ -297,6 +326,26 @@ const shapes: Readonly<Record<LoggedRecord['kind'], Shape>> = {
     expirationSeconds: wholeNumber,
     spkiSha256: optional(sha256),
     evidence: listOf(shaped({ field: text, value: text, by: text })),
+    outcome,
+    latencySeconds: seconds,
+  },
+  'authority-verdict': {
+    ...head,
+    verdict: oneOf('issued', 'denied'),
+    reason: text,
+    message: text,
+    requester: shaped({ username: text, uid: text, pod: optional(named) }),
+    spkiSha256: optional(sha256),
+    authority: optional(
+      shaped({
+        trustDomain: text,
+        dnsSuffixes: listOf(text),
+        notBefore: time,
+        notAfter: time,
+        issuerSha256: sha256,
+      }),
+    ),
+    certificateSha256: optional(sha256),
     outcome,
     latencySeconds: seconds,
   },

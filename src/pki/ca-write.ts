@@ -29,9 +29,15 @@ export function writeRootCertificate(options: {
   }
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
   const keyIdentifier = subjectKeyIdentifier(spki)
-  // Unique per key: two anchors of one name confuse verifiers during rotation.
-  const name = commonName(`countersign ${keyIdentifier.toString('hex', 0, 8)}`)
-  const own = extensions({ trustDomain, dnsSuffixes, constrainUris, keyIdentifier })
+  const name = caName(keyIdentifier)
+  const issuerKeyIdentifier = keyIdentifier
+  const own = caExtensions({
+    trustDomain,
+    dnsSuffixes,
+    constrainUris,
+    keyIdentifier,
+    issuerKeyIdentifier,
+  })
   const fields = { issuer: name, subject: name, notBefore, notAfter, spki, extensions: own }
   return signCertificate(fields, { privateKey, algorithm })
 }
@@ -47,6 +53,11 @@ export function subjectKeyIdentifier(spki: Buffer): Buffer {
   return keyIdentifierOf(bits)
 }
 
+/** DER. Unique per key: two CAs of one name confuse verifiers during rotation. */
+export function caName(keyIdentifier: Buffer): Buffer {
+  return commonName(`countersign ${keyIdentifier.toString('hex', 0, 8)}`)
+}
+
 function commonName(text: string): Buffer {
   const type = element(tags.objectIdentifier, Buffer.from(oids.commonName, 'hex'))
   const attribute = element(tags.sequence, type, asciiElement(tags.utf8String, text))
@@ -54,17 +65,21 @@ function commonName(text: string): Buffer {
 }
 
 /** The profile of a CA (RFC 5280 §4.2.1, X509-SVID §3.2, §4.1-4.3). */
-function extensions(options: {
+export function caExtensions(options: {
   readonly trustDomain: TrustDomain
   readonly dnsSuffixes: readonly string[]
   readonly constrainUris: boolean
   readonly keyIdentifier: Buffer
+  /** The same where it is its own root. */
+  readonly issuerKeyIdentifier: Buffer
 }): readonly Buffer[] {
-  const { trustDomain, dnsSuffixes, constrainUris, keyIdentifier } = options
+  const { trustDomain, dnsSuffixes, constrainUris, keyIdentifier, issuerKeyIdentifier } = options
   const subtrees = [
     ...(constrainUris ? [element(tags.sequence, asciiElement(0x86, trustDomain))] : []),
     ...dnsSuffixes.map((suffix) => element(tags.sequence, asciiElement(0x82, suffix))),
   ]
+  // To Go a host permits those below it, too, which RFC 5280 §4.2.1.10 says it does not.
+  const below = constrainUris ? [element(tags.sequence, asciiElement(0x86, `.${trustDomain}`))] : []
   return [
     extension(
       oids.basicConstraints,
@@ -77,13 +92,17 @@ function extensions(options: {
       'not critical',
       element(tags.sequence, asciiElement(0x86, `spiffe://${trustDomain}`)),
     ),
-    ...(subtrees.length === 0 ? [] : [nameConstraints(subtrees)]),
+    ...(subtrees.length === 0 ? [] : [nameConstraints(subtrees, below)]),
     extension(oids.subjectKeyIdentifier, 'not critical', element(tags.octetString, keyIdentifier)),
-    authorityKeyIdentifier(keyIdentifier),
+    authorityKeyIdentifier(issuerKeyIdentifier),
   ]
 }
 
-function nameConstraints(permitted: readonly Buffer[]): Buffer {
-  const value = element(tags.sequence, element(0xa0, ...permitted))
+function nameConstraints(permitted: readonly Buffer[], excluded: readonly Buffer[]): Buffer {
+  const value = element(
+    tags.sequence,
+    element(0xa0, ...permitted),
+    ...(excluded.length === 0 ? [] : [element(0xa1, ...excluded)]),
+  )
   return extension(oids.nameConstraints, 'critical', value)
 }

@@ -1,11 +1,11 @@
 import { createPublicKey, sign, type KeyObject } from 'node:crypto'
 import { CountersignError } from '../errors.ts'
 import type { TrustDomain } from '../identity/trust-domain.ts'
-import { subjectKeyIdentifier } from './ca-write.ts'
+import { caName, subjectKeyIdentifier } from './ca-write.ts'
 import { extension } from './certificate-write.ts'
-import { tags } from './der-read.ts'
+import { readDer, tags } from './der-read.ts'
 import { asciiElement, element } from './der-write.ts'
-import { oids } from './oid.ts'
+import { formatObjectIdentifier, oids } from './oid.ts'
 import type { RequestedNames } from './requested-names.ts'
 import { signatureAlgorithmFor } from './signature.ts'
 
@@ -44,7 +44,7 @@ interface Names {
 
 function namesOf(asked: RequestedNames | RequestedCa | undefined, spki: Buffer): Names {
   if (asked === undefined) return { subject: subjectOf([]), extensions: [] }
-  return 'trustDomain' in asked ? namesOfCa(asked, spki) : namesOfNode(asked)
+  return 'trustDomain' in asked ? writtenOfCa(asked, spki) : namesOfNode(asked)
 }
 
 /** Organizations first, as Go writes a name. */
@@ -65,19 +65,37 @@ export function namesOfNode(asked: RequestedNames): Names {
  * The same as a CA of our own has (X509-SVID §4.1-4.3), less what the one above it settles: constraints and key identifiers. The subject
  * is unique per key, because verifiers look for the issuer of a certificate by its name.
  */
-function namesOfCa({ trustDomain }: RequestedCa, spki: Buffer): Names {
-  const key = subjectKeyIdentifier(spki).toString('hex', 0, 8)
+function writtenOfCa({ trustDomain }: RequestedCa, spki: Buffer): Names {
   return {
-    subject: subjectOf([[oids.commonName, `countersign ${key}`]]),
+    subject: caName(subjectKeyIdentifier(spki)),
     extensions: [
       extension(
         oids.basicConstraints,
         'critical',
         element(tags.sequence, Buffer.from('0101ff020100', 'hex')),
       ),
-      alternativeNames([asciiElement(0x86, `spiffe://${trustDomain}`)]),
+      alternativeNames([caUri(trustDomain)]),
     ],
   }
+}
+
+/** What `parseCertificateRequest` reads of a request for a CA with this key: content of its subject, its alternative names, and what else it asks. */
+export function namesOfCa(
+  trustDomain: TrustDomain,
+  spki: Buffer,
+): { readonly subject: Buffer; readonly alternativeNames: Buffer; readonly other: string } {
+  const name = caName(subjectKeyIdentifier(spki))
+  return {
+    subject: readDer(name, { code: 'pki/der', what: 'name', octetsMax: 256 }, (reader) =>
+      reader.content(tags.sequence, 'name'),
+    ),
+    alternativeNames: element(tags.sequence, caUri(trustDomain)),
+    other: `the extension ${formatObjectIdentifier(oids.basicConstraints)}`,
+  }
+}
+
+function caUri(trustDomain: TrustDomain): Buffer {
+  return asciiElement(0x86, `spiffe://${trustDomain}`)
 }
 
 function subjectOf(parts: readonly (readonly [oid: string, text: string])[]): Buffer {

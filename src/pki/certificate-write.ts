@@ -17,26 +17,43 @@ export interface CertificateFields {
 
 /** Writes and signs a certificate of version 3 (RFC 5280 §4.1) with a serial number of its own. For the few that are not the signer's leaves. */
 export function signCertificate(
-  { issuer, subject, notBefore, notAfter, spki, extensions }: CertificateFields,
+  fields: CertificateFields,
   by: { readonly privateKey: KeyObject; readonly algorithm: SignatureAlgorithm },
 ): Buffer {
   const { privateKey, algorithm } = by
+  const signed = certificateToSign(fields, { serial: newSerial(), algorithm: algorithm.der })
+  const signature = sign(algorithm.digest, signed, privateKey)
+  return signedCertificate(signed, algorithm.der, signature)
+}
+
+/** 16 octets, of which the first makes it a positive number of that length (RFC 5280 §4.1.2.2). */
+export function newSerial(): Buffer {
   const serial = randomBytes(16)
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
-  const signed = element(
+  return serial
+}
+
+/** What is signed of it (RFC 5280 §4.1.2), for a key that is kept elsewhere. `algorithm`: DER. */
+export function certificateToSign(
+  { issuer, subject, notBefore, notAfter, spki, extensions }: CertificateFields,
+  { serial, algorithm }: { readonly serial: Buffer; readonly algorithm: Buffer },
+): Buffer {
+  return element(
     tags.sequence,
     Buffer.from('a003020102', 'hex'),
     element(tags.integer, serial),
-    algorithm.der,
+    algorithm,
     issuer,
     validity(notBefore, notAfter),
     subject,
     spki,
     element(0xa3, element(tags.sequence, ...extensions)),
   )
-  const signature = sign(algorithm.digest, signed, privateKey)
+}
+
+export function signedCertificate(signed: Buffer, algorithm: Buffer, signature: Buffer): Buffer {
   const bits = element(tags.bitString, Buffer.alloc(1), signature)
-  return element(tags.sequence, signed, algorithm.der, bits)
+  return element(tags.sequence, signed, algorithm, bits)
 }
 
 function validity(notBefore: Date, notAfter: Date): Buffer {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Account } from '../../src/ledger/account.ts'
 import type { SegmentHead } from '../../src/ledger/record.ts'
 import { requirement } from '../requirements.ts'
-import { intentRecord, resultRecord } from './records.ts'
+import { authorityRecord, intentRecord, resultRecord } from './records.ts'
 
 const [earlier, later] = ['2026-11-22T11:00:00.000Z', '2026-11-22T12:00:00.000Z']
 
@@ -46,3 +46,15 @@ for (const [title, make] of accounts) {
     }
   })
 }
+
+test('a CA that was signed for another cluster is held until it ends', () => {
+  requirement('ledger.retention-keeps-proofs')
+  const account = new Account()
+  account.look(0, authorityRecord({ notAfter: later }))
+  assert.equal(account.heldUntil, Date.parse(later))
+  const { authority, ...denial } = authorityRecord({ notAfter: later })
+  const other = new Account()
+  other.look(0, { ...denial, verdict: 'denied' })
+  assert.equal(other.heldUntil, -Infinity)
+  assert.ok(authority)
+})

@@ -1,4 +1,4 @@
-import type { IssuanceIntent, IssuanceResult } from '../../src/ledger/record.ts'
+import type { AuthorityVerdict, IssuanceIntent, IssuanceResult } from '../../src/ledger/record.ts'
 
 const head = (index: number) => ({
   time: '2026-11-22T10:00:00.000Z',
@@ -55,5 +55,31 @@ export function intentRecord(index: number, changes: Partial<IssuanceIntent> = {
     policyDigest: 'd'.repeat(64),
     evidence: [{ check: 'pod', field: 'pod', reason: 'uid equal' }],
     ...changes,
+  }
+}
+
+export function authorityRecord(changed: { readonly notAfter?: string } = {}): AuthorityVerdict {
+  return {
+    kind: 'authority-verdict',
+    ...head(1),
+    verdict: 'issued',
+    reason: 'RequesterProved',
+    message: 'a CA of edge-1.example',
+    requester: {
+      username: 'system:serviceaccount:countersign-system:countersign-signer',
+      uid: 'account-uid',
+      pod: named('countersign-signer-0'),
+    },
+    spkiSha256: 'a'.repeat(64),
+    authority: {
+      trustDomain: 'edge-1.example',
+      dnsSuffixes: ['svc'],
+      notBefore: '2026-11-22T10:00:00.000Z',
+      notAfter: '2026-11-22T11:00:00.000Z',
+      issuerSha256: 'b'.repeat(64),
+      ...changed,
+    },
+    outcome: 'unknown',
+    latencySeconds: 0,
   }
 }

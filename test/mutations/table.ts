@@ -16,6 +16,7 @@ import { guardMutations } from './guard.ts'
 import { issuanceMutations } from './issuance.ts'
 import { handleMutations } from './handles.ts'
 import { carriedMutations } from './carried.ts'
+import { intermediateMutations } from './intermediate.ts'
 import { issuedMutations } from './issued.ts'
 import { ledgerMutations } from './ledger.ts'
 import { listMutations } from './lists.ts'
@@ -562,6 +563,7 @@ export const mutations: readonly Mutation[] = [
   ...servingMutations,
   ...signingRequestMutations,
   ...issuedMutations,
+  ...intermediateMutations,
   ...carriedMutations,
   ...taskMutations,
   ...trustMutations,

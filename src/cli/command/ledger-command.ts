@@ -73,6 +73,10 @@ function whatOf(record: LedgerRecord): string {
   if (record.kind === 'issuance-refusal') {
     return `${record.reason} for pod ${shown(record.pod.name)}: ${shown(record.message)}`
   }
+  if (record.kind === 'authority-verdict') {
+    const { outcome, verdict, reason, requester, message } = record
+    return `${outcome} ${verdict} ${reason} for ${shown(requester.username)}: ${shown(message)}`
+  }
   const { outcome, verdict, reason, node, message } = record
   return `${outcome} ${verdict} ${reason} for node ${shown(node.name)}: ${shown(message)}`
 }

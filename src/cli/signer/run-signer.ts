@@ -1,6 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import { createApiClient, type ApiClient } from '../../kubernetes/api-client.ts'
-import { watchRights } from '../../kubernetes/rights-watch.ts'
+import { createApiClient } from '../../kubernetes/api-client.ts'
 import { createServerClock } from '../../kubernetes/server-clock.ts'
 import { openLedger, readLedger, type Ledger } from '../../ledger/ledger.ts'
 import { logFolderOf } from '../../tlog/log-folder.ts'
@@ -10,11 +9,11 @@ import type { Log } from '../../log.ts'
 import { createMetrics, type Metrics, type MetricsPage } from '../../metrics.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
-import { carryRevocations, carryRights } from '../../signer/carry-revocations.ts'
 import { createSigner } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
 import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
+import { openCarrying } from '../open-carrying.ts'
 import { openPolicy, policyConditions, statusesOf, type OpenPolicy } from '../open-policy.ts'
 import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { beginning, type Running } from '../running.ts'
@@ -22,6 +21,8 @@ import { openBundleEndpoint, type BundleEndpoint } from './bundle-endpoint.ts'
 import { openAuthority } from './open-authority.ts'
 import { openIssuance, type OpenIssuance } from './open-issuance.ts'
 import type { SignerConfig } from './signer-configuration.ts'
+
+const userAgent = 'countersign-signer'
 
 /**
  * Starts a signer from its configuration. What a person wrote (configuration, policy) and what has to be ours (the ledger, the admin port)
@@ -73,7 +74,7 @@ export async function runSigner(
   })
   const endpoint = await openEndpoint(config, { published: () => signer.published(), log, metrics })
   if (endpoint !== undefined) opened.use(endpoint)
-  const carried = openCarrying(config, { client, log }, opened)
+  const carried = openCarrying(config, { client, log, userAgent }, opened)
   shown.conditions = () => [
     ...signer.conditions(),
     ...policyConditions(policy),
@@ -106,7 +107,7 @@ function openClient(
     serverClock,
     kubeconfig,
     environment: process.env,
-    userAgent: 'countersign-signer',
+    userAgent,
   })
 }
 
@@ -139,25 +140,6 @@ async function openEndpoint(
   const endpoint = await openBundleEndpoint({ config: bundleEndpoint, trustDomain, ...parts })
   parts.log.info({ url: endpoint.url }, 'the published anchors are served to other trust domains')
   return endpoint
-}
-
-/** What is revoked on the hub is revoked in the cluster that is signed for, where that is configured. */
-function openCarrying(
-  { revocations, trustDomain }: SignerConfig,
-  { client, log }: { readonly client: ApiClient; readonly log: Log },
-  opened: AsyncDisposableStack,
-): () => readonly Condition[] {
-  if (revocations === undefined) return () => []
-  const { from, kubeconfig } = revocations
-  const userAgent = 'countersign-signer'
-  const hub = createApiClient({ kubeconfig, environment: process.env, userAgent })
-  opened.defer(() => hub.close())
-  const rights = opened.use(watchRights({ client, rights: carryRights }))
-  const carrying = opened.use(carryRevocations({ hub, from, client, trustDomain, log }))
-  return () => [
-    carrying.condition(),
-    { ...rights.condition(), name: 'rights on revocations', optional: true },
-  ]
 }
 
 /** Whoever reads the log has to know where less is refused than the documentation says. */

@@ -1,4 +1,4 @@
-import type { IssuanceIntent, IssuanceResult } from '../record.ts'
+import type { AuthorityVerdict, IssuanceIntent, IssuanceResult } from '../record.ts'
 import type { Placed } from './read-ledgers.ts'
 
 /** Who could prove to be whom, and when: a certificate that was signed, or may have been. */
@@ -14,7 +14,8 @@ export interface Holding {
   readonly certificateSha256: string | null
   /** `open` has no result yet. Whatever is not `unpublished` counts as held. */
   readonly outcome: IssuanceResult['outcome'] | 'open'
-  readonly requester: IssuanceIntent['requester']
+  /** `signer`: a CA, for the signer of another cluster. */
+  readonly requester: IssuanceIntent['requester'] | 'signer'
   readonly issuanceId: string
   readonly ledger: string
   /** Of the intent. */
@@ -48,6 +49,9 @@ export async function readHoldings(
       const holding = byId.get(record.issuanceId)
       const { outcome, certificateSha256 = null } = record
       if (holding) byId.set(record.issuanceId, { ...holding, outcome, certificateSha256 })
+    } else if (record.kind === 'authority-verdict') {
+      const holding = authorityHolding(record, { ledger, index })
+      if (holding && mayFit(holding, question)) byId.set(record.issuanceId, holding)
     }
   }
   const { sha256 } = question
@@ -77,6 +81,32 @@ function holdingOf(
     certificateSha256: null,
     outcome: 'open',
     requester,
+    issuanceId,
+    ...place,
+  }
+}
+
+/** A CA can name anybody of its trust domain: it is held under the ID of that. */
+function authorityHolding(
+  record: AuthorityVerdict,
+  place: { readonly ledger: string; readonly index: number },
+): Holding | undefined {
+  const { authority, requester, issuanceId, outcome, spkiSha256, certificateSha256 } = record
+  if (record.verdict !== 'issued' || authority === undefined) return undefined
+  const [, , namespace = '', serviceAccount = ''] = requester.username.split(':')
+  const { trustDomain, notBefore, notAfter } = authority
+  return {
+    spiffeId: `spiffe://${trustDomain}`,
+    pod: { namespace, ...(requester.pod ?? { name: '', uid: '' }) },
+    serviceAccount,
+    node: '',
+    notBefore,
+    notAfter,
+    serialNumber: issuanceId,
+    spkiSha256: spkiSha256 ?? '',
+    certificateSha256: certificateSha256 ?? null,
+    outcome: outcome === 'unknown' ? 'open' : outcome,
+    requester: 'signer',
     issuanceId,
     ...place,
   }

@@ -11,7 +11,7 @@ import { readLogKey } from '../../../src/tlog/log-key.ts'
 import { createVerifier, formatVerifierKey } from '../../../src/tlog/note.ts'
 import type { IssuanceIntent, IssuanceResult } from '../../../src/ledger/record.ts'
 import { silentLog } from '../../../src/log.ts'
-import { intentRecord, resultRecord } from '../../ledger/records.ts'
+import { authorityRecord, intentRecord, resultRecord } from '../../ledger/records.ts'
 import { now, temporaryFolder } from '../../ledger/open-ledger.ts'
 import { goLog } from '../../tlog/go-log.ts'
 import { requirement } from '../../requirements.ts'
@@ -69,6 +69,35 @@ async function ledgerIn(
   }
   return { file, key: formatVerifierKey(signer) }
 }
+
+test('a CA for another cluster is shown, found, and held under its trust domain', async () => {
+  requirement('ledger.who-held-what-when')
+  await using folder = await temporaryFolder()
+  const file = join(folder.path, 'hub')
+  const intent = authorityRecord()
+  const end = { ...intent, outcome: 'published', certificateSha256: 'e'.repeat(64) } as const
+  {
+    await using ledger = await openLedger({ file, now, log: silentLog })
+    await ledger.append(intent)
+    await ledger.append(end)
+  }
+  const { issuanceId } = intent
+  const shown = await countersign('show', file)
+  assert.match(
+    shown.out,
+    /authority-verdict \S+ team-a\/agent-1 published issued RequesterProved for system:serviceaccount:countersign-system:countersign-signer: a CA of edge-1\.example\n$/,
+  )
+  assert.equal((await countersign('find', issuanceId, file)).code, 0)
+  for (const question of [
+    ['--spiffe-id', 'spiffe://edge-1.example'],
+    ['--serial', issuanceId],
+    ['--sha256', 'e'.repeat(64)],
+    ['--pod', 'countersign-system/countersign-signer-0'],
+  ]) {
+    const { out } = await countersign('history', file, ...question)
+    assert.match(out, / spiffe:\/\/edge-1\.example pod .* published /, question.join(' '))
+  }
+})
 
 test('who held what when is answered by one command over the ledgers of all replicas', async () => {
   requirement('ledger.who-held-what-when')
