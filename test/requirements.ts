@@ -316,6 +316,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'no authority signs before its anchors are in the published trust bundle',
     source: 'docs/ISSUANCE.md',
   },
+  'signer.anchors-copied-to-who-asks': {
+    claim:
+      'the ConfigMaps that ask have an anchor before it counts as published, the holder of the Lease alone writes them, and nothing is read from them',
+    source: 'docs/OPERATING.md, Trust bundles in ConfigMaps',
+  },
   'signer.bundle-sequence': {
     claim:
       'the sequence number of the published anchors rises with each change, by all replicas alike, also where somebody else has written or deleted them',

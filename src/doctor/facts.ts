@@ -175,7 +175,10 @@ export interface SignerSettings {
   readonly signerName: string
   readonly ledger: { readonly file: string }
   readonly lease: { readonly namespace: string; readonly name: string }
-  readonly trustBundle: { readonly ownerClusterRole?: string | undefined }
+  readonly trustBundle: {
+    readonly ownerClusterRole?: string | undefined
+    readonly configMap?: string | undefined
+  }
   readonly admissionPolicy?: string | undefined
   readonly certificateSigningRequests?: { readonly approve: boolean } | undefined
   readonly revocations?: object | undefined

@@ -76,6 +76,8 @@ export interface SignerOptions extends AuthorityKeeping {
   readonly lease: LeasePlace
   /** The ClusterRole that the published trust bundle ends with. */
   readonly trustBundleOwner?: string | undefined
+  /** Name of the ConfigMaps by which namespaces ask for the anchors, and in which they are published where nothing else is served; in none unless told. */
+  readonly trustBundleConfigMap?: string | undefined
   /** From an anchor that is added to others until its authority signs. */
   readonly propagationSeconds?: number | undefined
   /** The Secret of an authority that is kept in one. */
@@ -330,20 +332,14 @@ function evidenceCondition(gatherer: Gatherer, name: string): Omit<Condition, 'n
 }
 
 function rightsOf(options: SignerOptions): SignerRightsOptions {
-  const { signerName, profile, lease, trustBundleOwner, admissionPolicy, secret } = options
+  const { profile, claims, requests } = options
   const { trustDomain } = profile
-  const { signingRequests } = options
-  const names = {
-    signerName,
+  return {
+    ...options,
     trustDomain,
-    lease,
-    trustBundleOwner,
-    admissionPolicy,
-    signingRequests,
-    claimOwners: options.claims?.owners,
+    claimOwners: claims?.owners,
+    asksForAuthority: requests !== undefined,
   }
-  const asksForAuthority = options.requests !== undefined
-  return { ...names, asksForAuthority, ...(secret === undefined ? {} : { secret }) }
 }
 
 function publicationOf(options: Parts): Parameters<typeof startAnchorPublication>[0] {
@@ -357,6 +353,7 @@ function publicationOf(options: Parts): Parameters<typeof startAnchorPublication
     // Replicas that were given one name must not hold one lease.
     lease: { ...lease, holder: `${replica}_${randomBytes(8).toString('hex')}` },
     owner: options.trustBundleOwner,
+    configMap: options.trustBundleConfigMap,
     propagationSeconds: options.propagationSeconds,
     serverClock: options.serverClock,
     log,

@@ -16,6 +16,8 @@ export interface SignerRightsOptions {
   readonly lease: LeasePlace
   /** The ClusterRole that the published trust bundle ends with. */
   readonly trustBundleOwner?: string | undefined
+  /** Name of the ConfigMaps that have the anchors, too. */
+  readonly trustBundleConfigMap?: string | undefined
   /** The admission policy, and its binding, that lets nobody but kubelets make requests. */
   readonly admissionPolicy?: string | undefined
   /** The Secret of an authority that is kept in one. */
@@ -43,7 +45,7 @@ function isNeededToAnswer(right: Right, asked: 'of-kubelets' | 'of-pods'): boole
  * be created, so the Lease and the Secret are made by whoever installs, and filled here.
  */
 export function signerRights(options: SignerRightsOptions): readonly Right[] {
-  const { secret, trustBundleOwner, admissionPolicy } = options
+  const { secret, trustBundleOwner, trustBundleConfigMap, admissionPolicy } = options
   return [
     ...requestRights(options),
     ...evidenceRights,
@@ -51,6 +53,7 @@ export function signerRights(options: SignerRightsOptions): readonly Right[] {
     membersRight(options),
     clientAuthoritiesRight,
     ...(trustBundleOwner === undefined ? [] : ownerRights(trustBundleOwner)),
+    ...(trustBundleConfigMap === undefined ? [] : copyRights(trustBundleConfigMap)),
     ...(admissionPolicy === undefined ? [] : admissionRights(admissionPolicy)),
     ...(secret === undefined ? [] : secretRights(secret)),
     ...askingRights(options),
@@ -184,6 +187,18 @@ function ownerRights(name: string): readonly Right[] {
   const roles = { group: 'rbac.authorization.k8s.io', resource: 'clusterroles' }
   const without = 'the trust bundle outlives the release'
   return [{ ...roles, name, verb: 'get', without, optional: true }]
+}
+
+/** In every namespace, for each may ask; by name alone, and none is created. */
+function copyRights(name: string): readonly Right[] {
+  const without = 'the ConfigMaps that ask for the anchors do not have them'
+  return ['get', 'list', 'patch'].map((verb) => ({
+    group: '',
+    resource: 'configmaps',
+    name,
+    verb,
+    without,
+  }))
 }
 
 function admissionRights(name: string): readonly Right[] {

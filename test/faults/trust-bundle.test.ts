@@ -21,6 +21,9 @@ const faults: readonly ClusterFault[] = [
   { kind: 'lose' },
 ]
 
+const places = ['cluster-trust-bundle', 'config-map'] as const
+type Place = (typeof places)[number]
+
 /** Authorities that rotations go through, made once because keys cost time. */
 const authorities: readonly Authority[] = Array.from({ length: 4 }, () => newAuthority())
 const [first, second, third] = authorities as [Authority, Authority, Authority]
@@ -29,8 +32,8 @@ const [first, second, third] = authorities as [Authority, Authority, Authority]
 const requestsMax = 40
 
 /** A rotation, and the death of the replica that led it. Gives how many requests it took. */
-async function rotate(faultAt: number, fault: ClusterFault): Promise<number> {
-  await using world = new World()
+async function rotate(place: Place, faultAt: number, fault: ClusterFault): Promise<number> {
+  await using world = new World(place)
   let requests = 0
   world.cluster.fail(() => {
     requests += 1
@@ -57,10 +60,16 @@ async function rotate(faultAt: number, fault: ClusterFault): Promise<number> {
   return requests
 }
 
-for (const fault of faults) {
-  test(`a rotation gets there when each request in turn meets ${JSON.stringify(fault)}`, async () => {
+const rotations = [
+  ...faults.map((fault) => ['cluster-trust-bundle', fault] as const),
+  // What differs is one write.
+  ['config-map', { kind: 'refuse', status: 409 }],
+  ['config-map', { kind: 'lose' }],
+] as const
+for (const [place, fault] of rotations) {
+  test(`a rotation in a ${place} gets there when each request in turn meets ${JSON.stringify(fault)}`, async () => {
     let faultAt = 1
-    while ((await rotate(faultAt, fault)) >= faultAt) faultAt += 1
+    while ((await rotate(place, faultAt, fault)) >= faultAt) faultAt += 1
     assert.ok(faultAt > 20 && faultAt < requestsMax, `want=21..${requestsMax} got=${faultAt}`)
   })
 }
@@ -94,23 +103,28 @@ async function take(world: World, taken: Step): Promise<void> {
 
 test('no order of looks, rotations, failures and time breaks what must hold', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-      await using world = new World()
-      const shortLived = createTestAuthority({ trustDomain, lifetimeSeconds: 7200 }).authority
-      for (const authority of [shortLived, first, second]) {
-        await world.replica(`r${world.replicas.length}`, authority).started()
-      }
-      for (const taken of steps) await take(world, taken)
-      // Whatever happened: one that looks alone for long enough gets its anchors published.
-      const [, survivor] = world.replicas
-      for (let look = 0; look < 12; look += 1) {
-        await survivor?.look()
-        world.passed += 5000
-      }
-      assert.equal(survivor?.active, survivor?.authorities.authority)
-      const writes = world.cluster.requests.filter(bundleWrites).length
-      assert.ok(writes <= 1 + 2 * steps.length + 2, `writes: got=${writes}`)
-    }),
+    fc.asyncProperty(
+      fc.constantFrom(...places),
+      fc.boolean(),
+      fc.array(step, { maxLength: 25 }),
+      async (place, copies, steps) => {
+        await using world = new World(place, { copies })
+        const shortLived = createTestAuthority({ trustDomain, lifetimeSeconds: 7200 }).authority
+        for (const authority of [shortLived, first, second]) {
+          await world.replica(`r${world.replicas.length}`, authority).started()
+        }
+        for (const taken of steps) await take(world, taken)
+        // Whatever happened: one that looks alone for long enough gets its anchors published.
+        const [, survivor] = world.replicas
+        for (let look = 0; look < 12; look += 1) {
+          await survivor?.look()
+          world.passed += 5000
+        }
+        assert.equal(survivor?.active, survivor?.authorities.authority)
+        const writes = world.cluster.requests.filter(bundleWrites).length
+        assert.ok(writes <= 1 + 2 * steps.length + 2, `writes: got=${writes}`)
+      },
+    ),
     { numRuns: 100 },
   )
 })

@@ -1,5 +1,6 @@
 import { never, type Mutation } from './mutation.ts'
 import { agentMutations } from './agent.ts'
+import { anchorMutations } from './anchors.ts'
 import { approverMutations } from './approver.ts'
 import { askMutations } from './asks.ts'
 import { attackMutations } from './attacks.ts'
@@ -540,6 +541,7 @@ export const mutations: readonly Mutation[] = [
   ...askMutations,
   ...attackMutations,
   ...authorityMutations,
+  ...anchorMutations,
   ...agentMutations,
   ...operationMutations,
   ...patternMutations,

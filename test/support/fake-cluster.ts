@@ -311,6 +311,8 @@ function matches(object: RawObject, query: Readonly<Record<string, string>>): bo
   const [label, value] = query['labelSelector']?.split('=') ?? []
   const labels = (object.metadata['labels'] ?? {}) as Readonly<Record<string, string>>
   if (label !== undefined && labels[label] !== value) return false
+  const [, name] = /^metadata\.name=(.*)$/.exec(query['fieldSelector'] ?? '') ?? []
+  if (name !== undefined) return object.metadata.name === name
   const [, signerName] = /^spec\.signerName=(.*)$/.exec(query['fieldSelector'] ?? '') ?? []
   if (signerName === undefined) return true
   return (object['spec'] as { signerName?: string } | undefined)?.signerName === signerName

@@ -215,7 +215,7 @@ export function rotationSuite(
         assert.equal(states(prepared).at(-1), 'prepared')
         const early = await ca('activate')
         assert.equal(early.code, 1)
-        assert.match(early.err, /is not in ClusterTrustBundle|s more to take it up/)
+        assert.match(early.err, /is not in the trust bundle|s more to take it up/)
         await eventually(
           `the anchor of round ${round}`,
           async () => {

@@ -12,7 +12,9 @@
 {{- define "countersign.problemsServed" -}}
 {{- $problems := list -}}
 {{- $apis := .Capabilities.APIVersions -}}
-{{- range $kind, $gate := dict "PodCertificateRequest" "PodCertificateRequest" "ClusterTrustBundle" "ClusterTrustBundle and ClusterTrustBundleProjection" -}}
+{{- $gates := dict "PodCertificateRequest" "PodCertificateRequest" -}}
+{{- if not .Values.trustBundle.configMap }}{{ $_ := set $gates "ClusterTrustBundle" "ClusterTrustBundle and ClusterTrustBundleProjection" }}{{ end -}}
+{{- range $kind, $gate := $gates -}}
 {{- if not (or ($apis.Has (printf "certificates.k8s.io/v1/%s" $kind)) ($apis.Has (printf "certificates.k8s.io/v1beta1/%s" $kind))) -}}
 {{- $problems = append $problems (printf "the API server does not serve %s: 1.37 does by itself, 1.35 and 1.36 with the feature gate %s and --runtime-config=certificates.k8s.io/v1beta1=true" $kind $gate) -}}
 {{- end -}}

@@ -1,7 +1,6 @@
 import { CountersignError, quoted } from '../../errors.ts'
 import { isDnsLabel } from '../../identity/kubernetes-name.ts'
 import type { ApiClient, ApiProbe } from '../../kubernetes/api-client.ts'
-import { trustBundleName } from '../../kubernetes/cluster-trust-bundle.ts'
 import { configMaps } from '../../kubernetes/config-map.ts'
 import { readObject } from '../../kubernetes/objects.ts'
 import { isTrusted, type Journal } from '../../pki/authority-journal.ts'
@@ -171,7 +170,9 @@ async function withPlace(
       })
     }
     const now = Date.now
-    const bundle = trustBundleName(signerName, trustDomain)
+    const { namespace } = config.lease
+    const name = config.trustBundle.configMap
+    const configMap = name === undefined ? undefined : { namespace, name }
     await run({
       config,
       probe: client,
@@ -180,7 +181,7 @@ async function withPlace(
         'csr' in authority
           ? requestedPlace(authority.csr, config, { client, now })
           : secretPlace(authority.selfSigned, config, { client, now }),
-      delivery: () => readDelivery({ client, bundle, trustDomain, now, signal }),
+      delivery: () => readDelivery({ client, signerName, configMap, trustDomain, now, signal }),
       json: options.json === true,
       out: terminal.out,
     })

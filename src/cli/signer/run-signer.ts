@@ -62,6 +62,7 @@ export async function runSigner(
     replica: config.replica,
     lease: config.lease,
     trustBundleOwner: config.trustBundle.ownerClusterRole,
+    trustBundleConfigMap: config.trustBundle.configMap,
     propagationSeconds: config.trustBundle.propagationSeconds,
     admissionPolicy: config.admissionPolicy,
     signingRequests: config.certificateSigningRequests,

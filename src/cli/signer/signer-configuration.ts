@@ -102,6 +102,8 @@ export interface SignerConfig {
   /** What becomes of the published trust bundle. */
   readonly trustBundle: {
     readonly ownerClusterRole?: string | undefined
+    /** Name of the ConfigMaps that have the anchors, too; none when absent. */
+    readonly configMap?: string | undefined
     /** How long readers have to take up an anchor that is added before its authority signs. */
     readonly propagationSeconds: number
   }
@@ -309,6 +311,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
     trustBundle: z
       .strictObject({
         ownerClusterRole: z.string().min(1).max(253).optional(),
+        configMap: z.string().refine(isDnsSubdomain, 'want=the name of a ConfigMap').optional(),
         propagationSeconds: z.int().min(0).max(86_400).default(300),
       })
       .prefault({}),

@@ -57,7 +57,15 @@ function ownRightsOfSigner(settings: SignerSettings): readonly Right[] {
   const { signerName, trustDomain, lease, authority, trustBundle, admissionPolicy } = settings
   const trustBundleOwner = trustBundle.ownerClusterRole
   const { certificateSigningRequests: signingRequests } = settings
-  const names = { signerName, trustDomain, lease, trustBundleOwner, admissionPolicy }
+  const trustBundleConfigMap = trustBundle.configMap
+  const names = {
+    signerName,
+    trustDomain,
+    lease,
+    trustBundleOwner,
+    trustBundleConfigMap,
+    admissionPolicy,
+  }
   const options = { ...names, signingRequests, claimOwners: settings.claims?.owners }
   if ('files' in authority || 'pkcs11' in authority) return signerRights(options)
   const asksForAuthority = 'csr' in authority

@@ -16,7 +16,7 @@ const saidMilliseconds = 86_400_000 * 2
 export interface AnchorAges {
   /** Looks at a published bundle. Of an anchor that was seen before, its first time counts, by a clock that does not jump. */
   see(anchors: readonly CaCertificate[], annotation: string | undefined): void
-  /** What a bundle of these anchors, made of the published ones, has to say. Empty where nobody had anchors before. */
+  /** What a bundle of these anchors, made of the published ones, has to say. Empty where nobody has published any before. */
   annotationOf(
     anchors: readonly CaCertificate[],
     published: readonly CaCertificate[],
@@ -68,7 +68,8 @@ export function createAnchorAges(clocks: {
       since = seen
     },
     annotationOf(anchors, published, annotation) {
-      if (published.length === 0) return ''
+      // Of what somebody has emptied readers lose what they had.
+      if (published.length === 0 && annotation === undefined) return ''
       const said = parseTimes(annotation)
       const known = new Set(published.map(({ sha256 }) => sha256))
       return anchors

@@ -202,7 +202,7 @@ function checkDelivery(journal: Journal, step: WaitingStep, now: number): void {
   const seconds = deliveredSeconds(delivery, prepared, now)
   if (seconds === undefined) {
     throw notProved(
-      `the anchor of ${name} is not in ClusterTrustBundle ${bundle}`,
+      `the anchor of ${name} is not in the trust bundle ${bundle}`,
       'a running signer publishes it within seconds: see its /readyz and log',
     )
   }

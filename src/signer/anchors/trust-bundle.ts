@@ -2,14 +2,7 @@ import { CountersignError } from '../../errors.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
 import type { ApiClient } from '../../kubernetes/api-client.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../../kubernetes/backoff.ts'
-import {
-  clusterTrustBundles,
-  publishClusterTrustBundle,
-  trustBundleName,
-  type ClusterTrustBundleVersion,
-} from '../../kubernetes/cluster-trust-bundle.ts'
 import type { LeasePlace } from '../../kubernetes/lease.ts'
-import { readObject } from '../../kubernetes/objects.ts'
 import type { ServerClock } from '../../kubernetes/server-clock.ts'
 import type { Log } from '../../log.ts'
 import type { Authority, AuthoritySource } from '../../pki/authority.ts'
@@ -23,6 +16,8 @@ import {
   type AnchorAges,
   type SeenAnchors,
 } from './anchor-ages.ts'
+import type { AnchorCopies } from './anchor-copies.ts'
+import type { AnchorPlace, PublishedText } from './anchor-place.ts'
 import { BundleLease } from './bundle-lease.ts'
 import {
   bundleSequenceAnnotation,
@@ -31,7 +26,6 @@ import {
   whileSeen,
   type CountedAnchors,
 } from './bundle-sequence.ts'
-import { readOwner } from './bundle-owner.ts'
 import type { Delivery } from './delivery.ts'
 import {
   formatAnchors,
@@ -73,12 +67,11 @@ export interface TrustBundlePublisher extends AsyncDisposable {
 
 export interface TrustBundleOptions {
   readonly client: ApiClient
-  readonly version: ClusterTrustBundleVersion
-  readonly signerName: string
+  readonly place: AnchorPlace
+  /** Who has them beside; nobody unless told. */
+  readonly copies?: AnchorCopies | undefined
   readonly trustDomain: TrustDomain
   readonly authorities: AuthoritySource
-  /** Name of a ClusterRole: a bundle that is made ends with it, by the cluster's garbage collector. Without it the bundle stays. */
-  readonly owner?: string | undefined
   /** Of the replicas that share a lease one writes. */
   readonly lease: LeasePlace & {
     /** This replica, by a name that no other has. */
@@ -100,7 +93,7 @@ export interface TrustBundleOptions {
 }
 
 /**
- * Keeps the signer's ClusterTrustBundle holding the anchors of its authorities, together with those of others that are still valid:
+ * Keeps the place where the signer's anchors are published holding those of its authorities, together with those of others that are still valid:
  * before the first certificate, after every change, and every few seconds. Only the replica that holds the lease writes, and only on
  * difference, because every write reaches every kubelet. The others wait until they see their own anchors there.
  */
@@ -136,7 +129,7 @@ class Publisher implements TrustBundlePublisher {
 
   constructor(options: TrustBundleOptions) {
     this.#options = options
-    this.#name = trustBundleName(options.signerName, options.trustDomain)
+    this.#name = options.place.name
     const { client, lease, steadyNow = systemSteadyNow } = options
     this.#leaseSeconds = lease.durationSeconds ?? leaseSecondsDefault
     this.#steadyNow = steadyNow
@@ -182,8 +175,15 @@ class Publisher implements TrustBundlePublisher {
     if (problem === undefined && waits > 0) {
       return { name, ok: true, reason: `${reason}; a new authority signs in ${waits} s` }
     }
-    if (problem === undefined) return { name, ok: true, reason }
+    if (problem === undefined) return this.#withCopies({ name, ok: true, reason })
     return { name, ok: false, reason: `${reason}, but not renewed: ${problem}`, optional: true }
+  }
+
+  /** Known to the replica that writes them. */
+  #withCopies(condition: Condition): Condition {
+    const lacking = this.#lease.isHeld() ? this.#options.copies?.problem() : undefined
+    if (lacking === undefined) return condition
+    return { ...condition, ok: false, reason: `${condition.reason}; ${lacking}`, optional: true }
   }
 
   held(): Delivery | undefined {
@@ -252,22 +252,20 @@ class Publisher implements TrustBundlePublisher {
 
   /** True when the anchors of the authority in force are published. */
   async #round(): Promise<boolean> {
-    const { client, version, signerName, trustDomain, authorities, log, now, serverClock } =
-      this.#options
-    const name = this.#name
+    const { place, trustDomain, authorities, now, serverClock } = this.#options
     const { authority, unavailable } = this.#inForce()
     const own = authorities.anchors()
     // Counted from before the lease is taken: a write that is still under way when it ends is somebody else's to make.
     const ends = AbortSignal.timeout(this.#leaseSeconds * 1000)
     const signal = AbortSignal.any([this.#closing.signal, ends])
-    const present = await readObject(client, clusterTrustBundles(version), { name, signal })
-    const published = readPublishedAnchors(present?.trustBundle ?? '', trustDomain)
+    const present = await place.read(signal)
+    const published = readPublishedAnchors(present?.text ?? '', trustDomain)
     const annotation = present?.metadata.annotations[anchorsSinceAnnotation]
     this.#ages.see(published, annotation)
     this.#published = published
     const number = present?.metadata.annotations[bundleSequenceAnnotation]
     this.#counted = countAnchors(published, {
-      trustBundle: present?.trustBundle ?? '',
+      trustBundle: present?.text ?? '',
       annotation: number,
       seenAt: this.#steadyNow(),
     })
@@ -285,29 +283,55 @@ class Publisher implements TrustBundlePublisher {
     // The Lease was answered meanwhile, and a clock may have been set.
     const later = unfit()
     if (later !== undefined) return this.#leave(seen, later)
+    const before = present ?? (await place.before(signal))
+    const known =
+      present === undefined ? readPublishedAnchors(before?.text ?? '', trustDomain) : published
     const withdrawn = authorities.rotation?.withdrawn() ?? []
-    const anchors = mergeAnchors({ published, own, withdrawn, now: now() })
+    const anchors = mergeAnchors({ published: known, own, withdrawn, now: now() })
     if (anchors.length === 0) {
       throw new CountersignError('pki/authority-unavailable', 'authority has no anchor left')
     }
-    const trustBundle = formatAnchors(anchors)
-    const owner = present === undefined ? await readOwner(this.#options, signal) : undefined
-    const since = this.#ages.annotationOf(anchors, published, annotation)
-    const next = nextSequence(trustBundle, { before: number, now: now() })
+    await this.#write(anchors, { present, known, said: before?.metadata.annotations ?? {}, signal })
+    if (unavailable !== undefined) throw unavailable
+    return authority !== undefined && this.#activate(authority, anchors)
+  }
+
+  /**
+   * Readers of copies have what is added before it counts as published, which is what others wait by; what is taken away goes first from where all
+   * replicas read.
+   */
+  async #write(
+    anchors: readonly CaCertificate[],
+    before: {
+      readonly present: PublishedText | undefined
+      readonly known: readonly CaCertificate[]
+      readonly said: Readonly<Record<string, string>>
+      readonly signal: AbortSignal
+    },
+  ): Promise<void> {
+    const { place, copies, log, now } = this.#options
+    const { present, known, said, signal } = before
+    const text = formatAnchors(anchors)
+    const kept = new Set(anchors.map(({ sha256 }) => sha256))
+    const takesAway = known.some(({ sha256 }) => !kept.has(sha256))
+    if (!takesAway) await copies?.spread(text, signal)
+    const since = this.#ages.annotationOf(anchors, known, said[anchorsSinceAnnotation])
+    const next = nextSequence(text, { before: said[bundleSequenceAnnotation], now: now() })
     const annotations = { [anchorsSinceAnnotation]: since, [bundleSequenceAnnotation]: next }
-    const content = { trustBundle, annotations, again: this.#counted === undefined }
-    const bundle = { version, name, signerName, present, ...content, owner, signal }
-    const change = await publishClusterTrustBundle(client, bundle)
+    const again = this.#counted === undefined
+    const change = await place.write({ present, text, annotations, again, signal })
     if (change !== 'unchanged') {
-      log.info({ trustBundle: name, change, anchors: anchors.length }, 'trust bundle is published')
+      log.info(
+        { trustBundle: place.name, change, anchors: anchors.length },
+        'trust bundle is published',
+      )
       this.#ages.see(anchors, since)
       const seenAt = this.#steadyNow()
-      this.#counted = countAnchors(anchors, { trustBundle, annotation: next, seenAt })
+      this.#counted = countAnchors(anchors, { trustBundle: text, annotation: next, seenAt })
     }
     this.#published = anchors
     this.#seen.look(anchors)
-    if (unavailable !== undefined) throw unavailable
-    return authority !== undefined && this.#activate(authority, anchors)
+    if (takesAway) await copies?.spread(text, signal)
   }
 
   /** Where a journal says what follows an authority that has ended, its anchors are published without one that signs. */

@@ -247,7 +247,7 @@ test('that readers were given the anchor is believed where no bundle can prove i
   await world.done('prepare')
   const served = await world.ca('activate', '--delivered')
   assert.equal(served.code, 1)
-  assert.match(served.err, /is not in ClusterTrustBundle .*pki\/authority-step/)
+  assert.match(served.err, /is not in the trust bundle .*pki\/authority-step/)
   world.served = false
   assert.match((await world.ca('activate')).err, /give it to them, and say so/)
   await world.done('activate', '--delivered')

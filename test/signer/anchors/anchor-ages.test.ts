@@ -116,5 +116,9 @@ test('a bundle says for two days when an anchor was added', () => {
   assert.equal(ages.annotationOf(both, both, added), added)
   clocks.wall += 86_400_000
   assert.equal(ages.annotationOf(both, both, added), '')
-  assert.equal(ages.annotationOf(both, [], added), '')
+  // Nobody had any before; or somebody has taken them all away, and readers with them.
+  assert.equal(ages.annotationOf(both, [], undefined), '')
+  const now = new Date(clocks.wall).toISOString()
+  const all = both.map((each) => `${each.sha256}=${now}`).join(' ')
+  assert.equal(ages.annotationOf(both, [], ''), all)
 })

@@ -1,3 +1,4 @@
+import { clusterTrustBundlePlace } from '../../../src/signer/anchors/anchor-place.ts'
 import assert from 'node:assert/strict'
 import { parseTrustDomain, type TrustDomain } from '../../../src/identity/trust-domain.ts'
 import type { ApiProbe } from '../../../src/kubernetes/api-client.ts'
@@ -114,8 +115,13 @@ export class World implements AsyncDisposable {
     const source = await openRequestedAuthorities(following)
     const publisher = startTrustBundlePublisher({
       client: cluster,
-      version: 'v1',
-      signerName,
+      place: clusterTrustBundlePlace({
+        client: cluster,
+        version: 'v1',
+        signerName,
+        trustDomain,
+        log: silentLog,
+      }),
       trustDomain,
       authorities: source,
       lease: {

@@ -1,3 +1,4 @@
+import { clusterTrustBundlePlace } from '../../../src/signer/anchors/anchor-place.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
@@ -113,8 +114,13 @@ class World implements AsyncDisposable {
     const source = await openSecretAuthorities({ ...secret, ...clocks, delay, log: silentLog })
     const publisher = startTrustBundlePublisher({
       client: cluster,
-      version: 'v1',
-      signerName,
+      place: clusterTrustBundlePlace({
+        client: cluster,
+        version: 'v1',
+        signerName,
+        trustDomain,
+        log: silentLog,
+      }),
       trustDomain,
       authorities: source,
       lease: { ...lease, holder },

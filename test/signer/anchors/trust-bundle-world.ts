@@ -14,8 +14,17 @@ import {
   readPublishedAnchors,
 } from '../../../src/signer/anchors/published-anchors.ts'
 import { trustBundleName } from '../../../src/kubernetes/cluster-trust-bundle.ts'
+import { asksForAnnotation, createAnchorCopies } from '../../../src/signer/anchors/anchor-copies.ts'
+import {
+  anchorsKey,
+  clusterTrustBundlePlace,
+  configMapPlace,
+} from '../../../src/signer/anchors/anchor-place.ts'
 import { startTrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
-import type { TrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
+import type {
+  TrustBundleOptions,
+  TrustBundlePublisher,
+} from '../../../src/signer/anchors/trust-bundle.ts'
 import { FakeCluster } from '../../support/fake-cluster.ts'
 import type { RawObject } from '../../support/fake-cluster.ts'
 import { newAuthority } from '../signer-world.ts'
@@ -75,10 +84,16 @@ export class Journaled extends Rotating implements Rotation {
   }
 }
 
+/** In the namespace of the Lease that in which anchors are published, elsewhere those that ask for them. */
+export const configMap = 'countersign-trust-bundle'
+
 /** Picks writes of the bundle. */
 export function bundleWrites({ method, path }: ApiRequest): boolean {
-  return method !== 'GET' && path.includes('/clustertrustbundles')
+  const isBundle = path.includes('/clustertrustbundles') || path.endsWith(ownConfigMap)
+  return method !== 'GET' && isBundle
 }
+
+const ownConfigMap = `/namespaces/${lease.namespace}/configmaps/${configMap}`
 
 /** Picks every request about the lease. */
 export function leaseRequests({ path }: ApiRequest): boolean {
@@ -91,14 +106,45 @@ export function leaseRequests({ path }: ApiRequest): boolean {
  */
 export class World implements AsyncDisposable {
   readonly cluster: FakeCluster = new FakeCluster()
+  readonly #isIn: 'cluster-trust-bundle' | 'config-map'
+  /** Whether namespaces may ask for the anchors. */
+  readonly copies: boolean
   readonly replicas: Replica[] = []
   /** Milliseconds that the clocks are ahead. */
   passed = 0
   /** What was broken by a write: the publisher that made it may catch anything that is thrown there. */
   readonly #broken: unknown[] = []
 
+  constructor(
+    place: 'cluster-trust-bundle' | 'config-map' = 'cluster-trust-bundle',
+    { copies = false }: { readonly copies?: boolean } = {},
+  ) {
+    this.#isIn = place
+    this.copies = copies
+    if (place === 'config-map') this.text = ''
+  }
+
   now(): number {
     return Date.now() + this.passed
+  }
+
+  /** As one replica knows it. */
+  placeOf(client: ApiClient): Pick<TrustBundleOptions, 'place' | 'copies'> {
+    const parts = { client, signerName, trustDomain, log: silentLog, steadyNow: () => this.now() }
+    const own = { namespace: lease.namespace, name: configMap }
+    const isOwn = this.#isIn === 'config-map'
+    const place = isOwn
+      ? configMapPlace(client, own)
+      : clusterTrustBundlePlace({ ...parts, version: 'v1' })
+    if (!this.copies) return { place }
+    const exceptNamespace = isOwn ? own.namespace : undefined
+    return { place, copies: createAnchorCopies({ ...parts, name: configMap, exceptNamespace }) }
+  }
+
+  get bundle(): RawObject | undefined {
+    return this.#isIn === 'config-map'
+      ? this.cluster.get('configmaps', configMap, lease.namespace)
+      : this.cluster.get('clustertrustbundles', bundleName)
   }
 
   /** What the API server says of the clock of every replica. */
@@ -116,20 +162,25 @@ export class World implements AsyncDisposable {
 
   /** The text of the published bundle, empty when there is none. */
   get text(): string {
-    const spec = this.cluster.get('clustertrustbundles', bundleName)?.['spec']
-    return (spec as { trustBundle?: string } | undefined)?.trustBundle ?? ''
+    return textOf(this.bundle)
   }
 
   set text(trustBundle: string) {
-    this.cluster.put('clustertrustbundles', {
-      metadata: { name: bundleName },
-      spec: { signerName, trustBundle },
-    })
+    if (this.#isIn === 'config-map') {
+      // As the chart makes it.
+      const annotations = { [asksForAnnotation]: trustDomain }
+      const metadata = { name: configMap, namespace: lease.namespace, annotations }
+      const data = trustBundle === '' ? {} : { data: { [anchorsKey]: trustBundle } }
+      this.cluster.put('configmaps', { metadata, ...data })
+    } else {
+      const spec = { signerName, trustBundle }
+      this.cluster.put('clustertrustbundles', { metadata: { name: bundleName }, spec })
+    }
   }
 
   /** The published bundle's number; undefined where its text was written without one. */
   get counted(): bigint | undefined {
-    const annotations = this.cluster.get('clustertrustbundles', bundleName)?.metadata['annotations']
+    const annotations = this.bundle?.metadata['annotations']
     const said = (annotations as Readonly<Record<string, string>> | undefined) ?? {}
     const annotation = said[bundleSequenceAnnotation]
     return countAnchors([], { trustBundle: this.text, annotation, seenAt: 0 })?.sequence
@@ -158,11 +209,11 @@ export class World implements AsyncDisposable {
 
   #checkWrite(replica: string, { body }: ApiRequest): void {
     assert.equal(this.holder, replica, 'only the holder of the lease writes')
-    const { metadata, spec } = body as RawObject & { spec: { trustBundle: string } }
-    const present = this.cluster.get('clustertrustbundles', bundleName)
+    const { metadata } = body as RawObject
+    const present = this.bundle
     // What the API server answers with a conflict writes nothing.
     if (present?.metadata['resourceVersion'] !== metadata['resourceVersion']) return
-    const { trustBundle } = spec
+    const trustBundle = textOf(body as RawObject)
     const differs = trustBundle !== this.text || this.counted === undefined
     assert.ok(differs, 'only a difference is written')
     const written = readPublishedAnchors(trustBundle, trustDomain)
@@ -212,10 +263,10 @@ export class Replica {
     this.#world = world
     this.name = name
     this.authorities = authorities
+    const client = this.#client()
     this.publisher = startTrustBundlePublisher({
-      client: this.#client(),
-      version: 'v1',
-      signerName,
+      client,
+      ...world.placeOf(client),
       trustDomain,
       authorities,
       lease: { ...lease, holder: name },
@@ -284,6 +335,15 @@ export class Replica {
       close: () => {},
     }
   }
+}
+
+/** Of the one object or the other. */
+export function textOf(object: RawObject | undefined): string {
+  const { spec, data } = (object ?? {}) as {
+    spec?: { trustBundle?: string }
+    data?: Readonly<Record<string, string>>
+  }
+  return spec?.trustBundle ?? data?.[anchorsKey] ?? ''
 }
 
 function activeOf(publisher: TrustBundlePublisher): Authority | undefined {

@@ -7,6 +7,7 @@ import { parseAuthority } from '../../../src/pki/authority.ts'
 import type { AuthoritySource } from '../../../src/pki/authority.ts'
 import { formatCertificates } from '../../../src/pki/pem.ts'
 import { trustBundleName } from '../../../src/kubernetes/cluster-trust-bundle.ts'
+import { clusterTrustBundlePlace } from '../../../src/signer/anchors/anchor-place.ts'
 import { startTrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
 import type { TrustBundlePublisher } from '../../../src/signer/anchors/trust-bundle.ts'
 import { requirement } from '../../requirements.ts'
@@ -33,12 +34,17 @@ function start(
 ): TrustBundlePublisher {
   return startTrustBundlePublisher({
     client,
-    version: 'v1',
-    signerName,
+    place: clusterTrustBundlePlace({
+      client,
+      version: 'v1',
+      signerName,
+      trustDomain,
+      owner,
+      log: silentLog,
+    }),
     trustDomain,
     authorities,
     lease: { ...lease, holder: 'signer-0', ...changed },
-    owner,
     log: silentLog,
     now: Date.now,
     random: () => 0,
