@@ -9,7 +9,7 @@ import type { Log } from '../../log.ts'
 import { createMetrics, type Metrics, type MetricsPage } from '../../metrics.ts'
 import { createProfile, type Profile } from '../../pki/profile.ts'
 import { formatStatusPage } from '../../policy/bundle-status.ts'
-import { createSigner } from '../../signer/controller.ts'
+import { createSigner, type SignerOptions } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
 import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
@@ -61,9 +61,7 @@ export async function runSigner(
     issuancePolicy: issuance.policy,
     replica: config.replica,
     lease: config.lease,
-    trustBundleOwner: config.trustBundle.ownerClusterRole,
-    trustBundleConfigMap: config.trustBundle.configMap,
-    propagationSeconds: config.trustBundle.propagationSeconds,
+    ...publicationOf(config),
     admissionPolicy: config.admissionPolicy,
     signingRequests: config.certificateSigningRequests,
     claims: config.claims,
@@ -110,6 +108,16 @@ function openClient(
     environment: process.env,
     userAgent,
   })
+}
+
+/** What becomes of the anchors. */
+function publicationOf({
+  trustBundle: { ownerClusterRole, configMap, propagationSeconds },
+}: SignerConfig): Pick<
+  SignerOptions,
+  'trustBundleOwner' | 'trustBundleConfigMap' | 'propagationSeconds'
+> {
+  return { trustBundleOwner: ownerClusterRole, trustBundleConfigMap: configMap, propagationSeconds }
 }
 
 /** What the admin listener tells, as it is known so far. */
