@@ -73,6 +73,8 @@ export type MetricName =
   | 'countersign_decision_log_lost_total'
   | 'countersign_decision_log_dropped_total'
   | 'countersign_decision_log_waiting_octets'
+  | 'countersign_decision_log_unsigned_lines'
+  | 'countersign_decision_log_faults_total'
   | 'countersign_decision_log_uploads_total'
   | 'countersign_decision_log_uploaded_events_total'
   | 'countersign_decision_log_reduced_events_total'
@@ -239,6 +241,8 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_decision_log_lost_total: ['counter', 'decisions that the log does not hold', []],
   countersign_decision_log_dropped_total: ['counter', 'decisions that rules have dropped', []],
   countersign_decision_log_waiting_octets: ['gauge', 'octets of events not yet written', []],
+  countersign_decision_log_unsigned_lines: ['gauge', 'lines that no checkpoint covers yet', []],
+  countersign_decision_log_faults_total: ['counter', 'files found changed, by others', ['reason']],
   countersign_decision_log_uploads_total: ['counter', 'chunks sent to the receiver', ['outcome']],
   countersign_decision_log_uploaded_events_total: ['counter', 'events the receiver has taken', []],
   countersign_decision_log_reduced_events_total: [

@@ -686,6 +686,16 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source:
       'CWE-778, insufficient logging; OPA keeps what is to be sent in memory, and drops the oldest',
   },
+  'policy.log-tampering-shows': {
+    claim:
+      'a line of a decision log that was changed, cut, put in or moved, and a file of it that is missing, show with their place to whoever has the log’s public key',
+    source: 'CWE-117, CWE-778; NIST SP 800-92 §5.4; C2SP tlog-checkpoint, signed-note',
+  },
+  'policy.log-signs-what-is-there': {
+    claim:
+      'a checkpoint of a decision log covers lines that its files hold, and after a crash the lines before it are looked at again: what was removed, cut or written to by others is never signed for, and said',
+    source: 'C2SP tlog: a log never shows two histories',
+  },
   'policy.upload-credentials-stay': {
     claim:
       'what decisions are sent with is read from its file for each chunk, goes to the configured receiver alone, and is in no error',

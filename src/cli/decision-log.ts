@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { DecisionLog, Drops, WhenFull } from '../policy/decision-log.ts'
 import type { UploadConfig } from '../policy/upload/upload.ts'
 import type { Condition } from '../readiness.ts'
+import { isKeyName } from '../tlog/note.ts'
 import { pathIn } from './configuration.ts'
 import { uploadSchema } from './upload-configuration.ts'
 
@@ -18,6 +19,18 @@ export interface DecisionLogConfig {
   readonly drops: Drops
   /** Undefined: it is kept here alone. */
   readonly upload?: UploadConfig | undefined
+  /** Signed in `<file>.log` for others to check; not at all when absent. */
+  readonly checkpoints?:
+    | {
+        /** PKCS#8 PEM, Ed25519. */
+        readonly keyFile: string
+        /** Makes a key where there is none. */
+        readonly makeKey: boolean
+        /** The log's name: unlike any other's, for ever. */
+        readonly origin?: string | undefined
+        readonly everySeconds: number
+      }
+    | undefined
 }
 
 /** The fields of it, with what holds without them. */
@@ -33,6 +46,14 @@ export function decisionLogFields(
     whenFull: z.enum(['block', 'shed-and-count']).default(whenFull),
     drops: z.enum(['forbid', 'by-policy']).default('forbid'),
     upload: uploadSchema(folder).optional(),
+    checkpoints: z
+      .strictObject({
+        keyFile: pathIn(folder),
+        makeKey: z.boolean().default(false),
+        origin: z.string().max(240).refine(isKeyName, 'no spaces and no +').optional(),
+        everySeconds: z.int().min(1).max(3600).default(10),
+      })
+      .optional(),
   }
 }
 

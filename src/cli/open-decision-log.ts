@@ -1,3 +1,5 @@
+import { createPublicKey } from 'node:crypto'
+import type { CheckpointOptions } from '../policy/checkpoints/signed-lines.ts'
 import { openDecisionLog, type DecisionLogFile } from '../policy/decision-log.ts'
 import type { PolicyEngine } from '../policy/engine.ts'
 import type { ListDetail } from '../policy/event.ts'
@@ -5,6 +7,9 @@ import { openUpload, type Upload } from '../policy/upload/upload.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Condition } from '../readiness.ts'
+import { logFolderOf } from '../tlog/log-folder.ts'
+import { readLogKey } from '../tlog/log-key.ts'
+import { createVerifier, formatVerifierKey } from '../tlog/note.ts'
 import type { DecisionLogConfig } from './decision-log.ts'
 
 /** Some ten thousand calls that wait to be recorded. */
@@ -16,12 +21,16 @@ export interface OpenDecisionLog extends AsyncDisposable {
   readonly upload: Upload | undefined
 }
 
-/** Throws `policy/log`, `policy/upload`. */
+/** Throws `policy/log`, `policy/upload`, `ledger/log-key`, and `ledger/corrupt` for checkpoints of another key. */
 export async function openOwnDecisionLog(
   config: DecisionLogConfig & { readonly lists?: ListDetail },
   parts: {
     /** Who writes, in each event. */
     readonly labels: () => Readonly<Record<string, string>>
+    /** The name of its checkpoints, where none is configured. */
+    readonly origin: string
+    /** Which of several that write logs of that name. */
+    readonly worker?: string | undefined
     readonly engine: PolicyEngine
     /** Of what policy is asked, where that has a bound. */
     readonly inputOctetsMax?: number
@@ -30,7 +39,7 @@ export async function openOwnDecisionLog(
     readonly metrics: Metrics
   },
 ): Promise<OpenDecisionLog> {
-  const { inputOctetsMax = 0, ...others } = parts
+  const { inputOctetsMax = 0, origin, worker, ...others } = parts
   const { log, metrics } = parts
   const { upload: target, ...logged } = config
   await using opened = new AsyncDisposableStack()
@@ -38,10 +47,12 @@ export async function openOwnDecisionLog(
     target === undefined
       ? undefined
       : opened.use(await openUpload(target, { file: logged.file, log, metrics }))
+  const checkpoints = await checkpointsOf(config, { origin, worker, log })
   const decisionLog = opened.use(
     await openDecisionLog({
       ...logged,
       ...others,
+      checkpoints,
       ...(upload === undefined ? {} : { moveAside: upload.moveAside }),
       rotation: logged,
       // Two of the largest, so that one can be taken while another is written.
@@ -51,6 +62,26 @@ export async function openOwnDecisionLog(
   upload?.start()
   const all = opened.move()
   return { decisionLog, upload, [Symbol.asyncDispose]: () => all.disposeAsync() }
+}
+
+/** Each log is named for its one writer: two logs of one name would be two histories. */
+async function checkpointsOf(
+  { checkpoints, file }: DecisionLogConfig,
+  {
+    origin,
+    worker,
+    log,
+  }: { readonly origin: string; readonly worker: string | undefined; readonly log: Log },
+): Promise<CheckpointOptions | undefined> {
+  if (checkpoints === undefined) return undefined
+  const { keyFile, makeKey, everySeconds } = checkpoints
+  const privateKey = await readLogKey(keyFile, { make: makeKey })
+  const own = checkpoints.origin ?? origin
+  const name = worker === undefined ? own : `${own}/${worker}`
+  const signer = { ...createVerifier(name, createPublicKey(privateKey)), privateKey }
+  const verifierKey = formatVerifierKey(signer)
+  log.info({ folder: logFolderOf(file), verifierKey }, 'the decision log is signed')
+  return { signer, everySeconds }
 }
 
 /** What is decided is decided without: what is not sent is kept, until the log has no room for it. */

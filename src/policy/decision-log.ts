@@ -11,6 +11,9 @@ import type { ListDetail, TakenEvent } from './event.ts'
 import { createSharedMembers } from './shared-members.ts'
 import { openEventFile } from './event-file.ts'
 import type { EventFile } from './event-file.ts'
+import { createSignedLines } from './checkpoints/signed-lines.ts'
+import type { CheckpointOptions, SignedLines } from './checkpoints/signed-lines.ts'
+import { headPath } from './checkpoints/segment-head.ts'
 import { createDropped } from './dropped.ts'
 import { createRoom } from './room.ts'
 import type { Room } from './room.ts'
@@ -108,10 +111,34 @@ export async function openDecisionLog(
     readonly file: string
     readonly rotation?: Rotation
     readonly moveAside?: typeof moveAside
+    /** Signs what the files hold, which needs a rotation; not at all when absent. */
+    readonly checkpoints?: CheckpointOptions | undefined
   },
 ): Promise<DecisionLogFile> {
   const { bufferOctetsMax = bufferOctetsDefault } = options
-  return createDecisionLog(await openEventFile({ ...options, bufferOctetsMax }), options)
+  const signed = signedLinesOf(options)
+  return createDecisionLog(await openEventFile({ ...options, bufferOctetsMax, signed }), options)
+}
+
+function signedLinesOf({
+  checkpoints,
+  rotation,
+  engine,
+  labels,
+  now,
+  ...options
+}: Parameters<typeof openDecisionLog>[0]): SignedLines | undefined {
+  if (checkpoints === undefined || rotation === undefined) return undefined
+  const shared = createSharedMembers(labels)
+  return createSignedLines({
+    ...options,
+    ...checkpoints,
+    files: rotation.files,
+    formatHead: (segment) => {
+      const note = { decisionId: randomUUID(), at: now(), number: 0, constant: shared(engine) }
+      return formatNote(headPath, { segment }, note)
+    },
+  })
 }
 
 /** A decision log over any file of events. */

@@ -4,6 +4,8 @@ import type { FileHandle } from 'node:fs/promises'
 import { setTimeout as after } from 'node:timers/promises'
 import { CountersignError, quoted } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { SignedLines } from './checkpoints/signed-lines.ts'
+import type { Fault } from './checkpoints/segment-head.ts'
 import { moveAside, type Rotation } from './rotate.ts'
 
 /** A file that lines are appended to, in order, without waiting. */
@@ -35,6 +37,8 @@ export async function openEventFile(options: {
   readonly rotation?: Rotation
   /** Puts full files aside. Where it throws, the log takes as little as where the disk is full. */
   readonly moveAside?: typeof moveAside
+  /** Signs what the files hold, which are rotated then. */
+  readonly signed?: SignedLines | undefined
   readonly log: Log
   readonly openHandle?: (file: string) => Promise<EventFileHandle>
   /** Whether another file, or none, stands where the one that is written to was opened. */
@@ -48,14 +52,19 @@ export async function openEventFile(options: {
   const { file, openHandle = openAppending, isMoved = hasMoved, delay = unhurried } = options
   const { elapsed = () => performance.now(), looking = unhurried } = options
   const { moveAside: putAside = moveAside } = options
+  let handle: EventFileHandle | undefined
   try {
-    const handle = await openHandle(file)
+    handle = await openHandle(file)
     const size = options.rotation === undefined ? 0 : (await handle.stat()).size
-    const parts = { size, moveAside: putAside, openHandle, isMoved, elapsed, delay }
+    const goesOn = (await options.signed?.resume()) ?? true
+    const isStrange = !goesOn && size > 0
+    const parts = { size, isStrange, moveAside: putAside, openHandle, isMoved, elapsed, delay }
     const appending = new AppendingFile(handle, { ...options, ...parts })
     void appending.look(looking)
     return appending
   } catch (cause) {
+    await handle?.close().catch(() => {})
+    if (cause instanceof CountersignError) throw cause
     throw failed(`decision log cannot be opened, got=${quoted(file, 200)}`, cause)
   }
 }
@@ -100,8 +109,11 @@ interface AppendingOptions {
   readonly bufferOctetsMax: number
   readonly rotation?: Rotation
   readonly moveAside: typeof moveAside
+  readonly signed?: SignedLines | undefined
   /** What the file holds already. */
   readonly size: number
+  /** Whether that is none of the log that is signed. */
+  readonly isStrange: boolean
   readonly log: Log
   readonly openHandle: (file: string) => Promise<EventFileHandle>
   readonly isMoved: (file: string, handle: EventFileHandle) => Promise<boolean>
@@ -123,6 +135,11 @@ class AppendingFile implements EventFile {
   /** Oldest first; the first one may be the rest of a batch that was written in part. */
   #waiting: Buffer[] = []
   #waitingOctets = 0
+  #isStrange: boolean
+  /** The rest of the head of a file that begins. */
+  #head: Buffer | undefined
+  /** What was written of a batch whose end was not. */
+  #begun: Buffer[] = []
   /** Of the last attempt; undefined when that went well. */
   #failure: unknown
   #writing: Promise<void> | undefined
@@ -137,6 +154,7 @@ class AppendingFile implements EventFile {
     this.#options = options
     this.#handle = handle
     this.#size = options.size
+    this.#isStrange = options.isStrange
     this.#bufferOctetsMax = options.bufferOctetsMax
     this.#log = options.log
     this.#delay = options.delay
@@ -190,6 +208,7 @@ class AppendingFile implements EventFile {
     this.#closed = true
     try {
       await this.flush()
+      await this.#signLast()
     } finally {
       await this.#handle.close()
     }
@@ -222,12 +241,15 @@ class AppendingFile implements EventFile {
 
   async #writeWaiting(): Promise<void> {
     await this.#followPath()
+    await this.#signDue()
     while (this.#waiting.length > 0) {
       const batch = Buffer.concat(this.#waiting)
       this.#waiting = [batch]
       await this.#followPath()
       await this.#rotateBefore(batch.length)
+      await this.#writeHead()
       const { bytesWritten } = await this.#handle.write(batch)
+      this.#tellWritten(batch, bytesWritten)
       this.#size += bytesWritten
       this.#torn = bytesWritten < batch.length
       this.#waitingOctets -= bytesWritten
@@ -236,13 +258,90 @@ class AppendingFile implements EventFile {
     }
   }
 
+  /** A file of a log that is signed begins with what it stands on: another one that stands there is put aside. */
+  async #writeHead(): Promise<void> {
+    const { signed, file, rotation, moveAside: putAside } = this.#options
+    if (signed === undefined || rotation === undefined) return
+    while (this.#isStrange) {
+      this.#log.warn({ file }, 'decision log begins a new file: the one there is not signed')
+      await putAside(file, rotation.files)
+      await this.#openAnew()
+    }
+    if (this.#size === 0) this.#head ??= Buffer.from(`${signed.head()}\n`)
+    while (this.#head !== undefined) {
+      const head = this.#head
+      const { bytesWritten } = await this.#handle.write(head)
+      this.#size += bytesWritten
+      this.#torn = bytesWritten < head.length
+      this.#head = this.#torn ? head.subarray(bytesWritten) : undefined
+      this.#tellWritten(head, bytesWritten)
+    }
+  }
+
+  /** Of lines that are there to their ends alone. */
+  #tellWritten(octets: Buffer, count: number): void {
+    const { signed } = this.#options
+    if (signed === undefined) return
+    this.#begun.push(octets.subarray(0, count))
+    if (count < octets.length) return
+    const [first = octets, ...more] = this.#begun
+    this.#begun = []
+    signed.written(more.length === 0 ? first : Buffer.concat([first, ...more]))
+  }
+
+  async #signDue(): Promise<void> {
+    const { signed } = this.#options
+    if (signed?.isDue !== true || this.#torn || (await this.#isFaulty())) return
+    await this.#handle.datasync()
+    signed.publishSoon()
+  }
+
+  /** What was written to the last file is signed before another one stands on it. */
+  async #signWritten(): Promise<void> {
+    await this.#handle.datasync()
+    await this.#options.signed?.publish()
+  }
+
+  async #signLast(): Promise<void> {
+    const { signed, file } = this.#options
+    if (signed === undefined || this.#torn) return
+    try {
+      const reason = await this.#faultOf()
+      if (reason === undefined) return await this.#signWritten()
+      this.#log.error({ file, reason }, 'decision log ends otherwise than it was written')
+    } catch (error) {
+      this.#log.error({ error }, 'decision log ends with lines that are not signed')
+    }
+  }
+
+  /** One that was renamed is as it was written, wherever it is by now. */
+  async #faultOf(): Promise<Fault | undefined> {
+    if (this.#options.signed === undefined) return undefined
+    const { nlink, size } = await this.#handle.stat()
+    if (nlink === 0) return 'removed'
+    if (size === this.#size) return undefined
+    return size < this.#size ? 'cut' : 'written-to'
+  }
+
+  /** True: the file was another than was written, and now one begins that says so. */
+  async #isFaulty(): Promise<boolean> {
+    const { signed, file, rotation, isMoved, moveAside: putAside } = this.#options
+    const reason = await this.#faultOf()
+    if (reason === undefined || signed === undefined || rotation === undefined) return false
+    this.#log.error({ file, reason }, 'decision log is not as it was written')
+    await signed.giveUp(reason)
+    if (!(await isMoved(file, this.#handle))) await putAside(file, rotation.files)
+    await this.#openAnew()
+    return true
+  }
+
   /** Lines go to the file that stands at the path: what was renamed or removed is looked for every second. */
   async #followPath(): Promise<void> {
     const { file, isMoved, elapsed } = this.#options
     if (this.#torn || elapsed() - this.#lookedAt < lookMilliseconds) return
-    if (await isMoved(file, this.#handle)) {
+    if (!(await this.#isFaulty()) && (await isMoved(file, this.#handle))) {
       this.#log.info({ file }, 'decision log was moved away and is opened anew')
-      await this.#handle.datasync()
+      await this.#signWritten()
       await this.#openAnew()
     }
     this.#lookedAt = elapsed()
@@ -252,6 +351,8 @@ class AppendingFile implements EventFile {
     const old = this.#handle
     this.#handle = await this.#options.openHandle(this.#options.file)
     this.#size = (await this.#handle.stat()).size
+    this.#isStrange = this.#size > 0
+    this.#head = undefined
     await old
       .close()
       .catch((error: unknown) => this.#log.warn({ error }, 'old decision log is not closed'))
@@ -263,7 +364,8 @@ class AppendingFile implements EventFile {
     if (rotation === undefined || this.#torn || this.#size === 0) return
     if (this.#size + octets <= rotation.fileBytesMax) return
     if (!this.#movedAside) {
-      await this.#handle.datasync()
+      if (await this.#isFaulty()) return
+      await this.#signWritten()
       await putAside(file, rotation.files)
       this.#movedAside = true
     }

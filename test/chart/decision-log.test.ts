@@ -3,9 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import type * as z from 'zod'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
-import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
-import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
+import { gatewaySchema, type GatewayConfig } from '../../src/cli/gateway/gateway-configuration.ts'
+import { signerSchema, type SignerConfig } from '../../src/cli/signer/signer-configuration.ts'
 import {
   defaultValuesFile,
   parseRendering,
@@ -100,6 +101,35 @@ test('a signer sends its decisions with the same words, and mounts what its rece
   assert.deepEqual(config.projected.sources.at(-1), {
     secret: { name: 'decision-receiver', items },
   })
+})
+
+test('a log is signed with the key of a Secret, and its volume has room for the hashes', async () => {
+  const file = join(folder, 'checkpoints.json')
+  const decisionLog = { checkpoints: { secretName: 'log-key', everySeconds: 5 } }
+  const signer = { decisionLog: { ...decisionLog, enabled: true } }
+  await writeFile(file, JSON.stringify({ gateway: { decisionLog }, signer }))
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
+  const items = [{ key: 'key.pem', path: 'decision-log-key/key.pem' }]
+  const kinds = [
+    ['gateway', 'Deployment', gatewaySchema, 8 * 64],
+    ['signer', 'StatefulSet', signerSchema, 4 * 16],
+  ] as const
+  for (const [program, kind, schema, mebibytes] of kinds) {
+    const text = partOf(rendering, 'ConfigMap', program)['data'][`${program}.yaml`] as string
+    const read: (configFolder: string) => z.ZodType<GatewayConfig | SignerConfig> = schema
+    const config = parseConfiguration(text, read, `/etc/countersign/${program}.yaml`)
+    assert.deepEqual(config.decisionLog?.checkpoints, {
+      keyFile: '/etc/countersign/decision-log-key/key.pem',
+      makeKey: false,
+      everySeconds: 5,
+    })
+    const { volumes } = partOf(rendering, kind, program)['spec'].template.spec
+    const named = (name: string) => volumes.find((volume: { name: string }) => volume.name === name)
+    const secret = { secret: { name: 'log-key', items } }
+    assert.deepEqual(named('config').projected.sources.at(-1), secret)
+    const octets = (16 + mebibytes + mebibytes / 16) * 1024 * 1024
+    assert.equal(named('decisions').emptyDir.sizeLimit, octets)
+  }
 })
 
 test('what contradicts itself is refused of a signer, too', async () => {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import type { DecisionLogConfig } from '../../src/cli/decision-log.ts'
 import { openOwnDecisionLog, uploadConditions } from '../../src/cli/open-decision-log.ts'
 import { silentLog } from '../../src/log.ts'
 import { silentMetrics } from '../../src/metrics.ts'
+import { parseHead } from '../../src/policy/checkpoints/segment-head.ts'
+import { verifyLog } from '../../src/policy/checkpoints/verify-log.ts'
 import { openCollector, refuse, take } from '../policy/upload/collector.ts'
 import { openFolder } from '../policy/upload/folder.ts'
 import { eventually } from '../support/eventually.ts'
@@ -18,6 +21,8 @@ function open(
   const rotation = { fileBytesMax: 16_777_216, files: 2 }
   const config = { ...rotation, whenFull: 'block', drops: 'forbid', ...decisionLog } as const
   return openOwnDecisionLog(config, {
+    origin: 'example.test/decisions/gateway-0',
+    worker: '2',
     labels: () => ({ id: 'spiffe://example.test/gateway', worker: '2' }),
     engine,
     inputOctetsMax: 1024,
@@ -72,4 +77,28 @@ test('a receiver that takes nothing is a warning, with what it says', async () =
   ])
   collector.answer(take)
   await eventually('it is taken', () => uploadConditions(opened)[0]?.ok === true)
+})
+
+test('what is written is signed in the name of its writer, and its worker', async () => {
+  await using place = await openFolder()
+  const keyFile = `${place.folder}/log-key.pem`
+  const checkpoints = { keyFile, makeKey: true, everySeconds: 10 }
+  {
+    await using opened = await open({ file: place.file, checkpoints })
+    opened.decisionLog.note('countersign/test', { noted: 1 })
+  }
+  const {
+    problems,
+    checkpoints: found,
+    size,
+  } = await verifyLog(place.file, { witnesses: [], kept: [] })
+  assert.deepEqual([problems, size], [[], 2])
+  assert.equal(found[0]?.origin, 'example.test/decisions/gateway-0/2')
+  const [head] = (await readFile(place.file, 'utf8')).split('\n')
+  assert.deepEqual(parseHead(Buffer.from(head ?? '')), { firstIndex: 0, subtrees: [], before: [] })
+  assert.match(head ?? '', /"labels":\{"id":"spiffe:\/\/example\.test\/gateway","worker":"2"\}/)
+  await assert.rejects(
+    open({ file: place.file, checkpoints: { ...checkpoints, origin: 'example.test/other' } }),
+    { code: 'ledger/corrupt' },
+  )
 })

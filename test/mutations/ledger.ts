@@ -216,7 +216,7 @@ export const ledgerMutations: readonly Mutation[] = [
   {
     claim: 'ledger.verify-names-the-place',
     without: 'the demand for a checkpoint that was named',
-    file: 'src/ledger/audit/verify-ledger.ts',
+    file: 'src/tlog/checked-checkpoint.ts',
     edits: [["mayLack && code === 'ENOENT'", "code === 'ENOENT'"]],
   },
   {

@@ -258,12 +258,7 @@ export const policyMutations: readonly Mutation[] = [
     claim: 'policy.log-follows-its-path',
     without: 'the look at the path before lines are written',
     file: eventFile,
-    edits: [
-      [
-        'if (await isMoved(file, this.#handle))',
-        'if (false && (await isMoved(file, this.#handle)))',
-      ],
-    ],
+    edits: [['&& (await isMoved(file, this.#handle))', '&& false']],
   },
   {
     claim: 'policy.bundle-strict',

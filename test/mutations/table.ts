@@ -9,6 +9,7 @@ import { bundleMutations } from './bundles.ts'
 import { ociMutations } from './oci.ts'
 import { decideMutations } from './decide.ts'
 import { goesOnMutations } from './goes-on.ts'
+import { checkpointMutations } from './checkpoints.ts'
 import { changeMutations } from './changes.ts'
 import { definitionMutations } from './definitions.ts'
 import { eraMutations } from './eras.ts'
@@ -550,6 +551,7 @@ export const mutations: readonly Mutation[] = [
   ...ociMutations,
   ...shadowMutations,
   ...uploadMutations,
+  ...checkpointMutations,
   ...decideMutations,
   ...goesOnMutations,
   ...changeMutations,

@@ -27,6 +27,31 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Its checkpoints, in the configuration; nothing where it has none. The name has the pod's in it, so all pods have one key. */}}
+{{- define "countersign.decisionCheckpoints" -}}
+{{- with .checkpoints -}}
+{{- if .secretName -}}
+{{- dict "keyFile" "/etc/countersign/decision-log-key/key.pem" "everySeconds" (int64 .everySeconds) | toJson -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "countersign.decisionLogKeySource" -}}
+{{- with .checkpoints.secretName -}}
+- secret:
+    name: {{ . | quote }}
+    items:
+      - key: key.pem
+        path: decision-log-key/key.pem
+{{- end -}}
+{{- end -}}
+
+{{- /* Pods that fill more than they may are evicted: some room is left, and a sixteenth for the hashes of lines. */}}
+{{- define "countersign.decisionLogSize" -}}
+{{- $octets := mul (int64 .files) (int64 .fileBytesMax) (int64 (.workers | default 1)) -}}
+{{- add 16777216 $octets (ternary (div $octets 16) 0 (ne .checkpoints.secretName "")) -}}
+{{- end -}}
+
 {{- define "countersign.decisionLogProblems" -}}
 {{- $problems := list -}}
 {{- range $program := list "gateway" "signer" -}}

@@ -1,10 +1,11 @@
 import type { Command } from 'commander'
 import type { Terminal } from '../terminal.ts'
 import type { DecisionsOptions } from './policy/decisions-command.ts'
+import type { VerifyDecisionsOptions } from './policy/verify-decisions.ts'
 
 /** `countersign decisions`: what gateways have decided, found in their logs. */
 export function addDecisions(program: Command, terminal: Terminal): void {
-  program
+  const decisions = program
     .command('decisions')
     .description('Finds decisions in the decision logs of gateways.')
     .option(
@@ -34,5 +35,30 @@ Examples:
     .action(async (options: DecisionsOptions) => {
       const { runDecisions } = await import('./policy/decisions-command.ts')
       await runDecisions(options, terminal)
+    })
+  addVerify(decisions, terminal)
+}
+
+function addVerify(decisions: Command, terminal: Terminal): void {
+  decisions
+    .command('verify')
+    .description(
+      'Holds a log with checkpoints against them; exits 1 with the file and line of what was changed, cut, put in or moved.',
+    )
+    .argument('<log>', 'with its folder <log>.log, and all files whose names begin like it')
+    .option('--key <verifier key>', 'of the log, as its writer says it at its start')
+    .option('--checkpoint <file...>', 'checkpoints that were kept elsewhere')
+    .option('--json', 'for programs, see docs/LEDGER.md')
+    .addHelpText(
+      'after',
+      `
+Files are only read, beside a running gateway or as copies; they may be renamed, and packed with gzip.
+Exit codes: 0 ok, 1 changed, cut or missing, 2 usage, or a log that has no checkpoints or cannot be read.`,
+    )
+    .action(async (file: string, _, command: Command) => {
+      // What its parent has an option for, too, is set there.
+      const options: VerifyDecisionsOptions = command.optsWithGlobals()
+      const { runVerifyDecisions } = await import('./policy/verify-decisions.ts')
+      await runVerifyDecisions(file, options, terminal)
     })
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { createGateway, type Gateway, type GatewayOptions } from '../../gateway/gateway.ts'
 import { openApprovalObjects } from '../../gateway/approval/approval-objects.ts'
 import { watchClaims } from '../../gateway/caller/claim-watch.ts'
@@ -139,6 +140,16 @@ export interface OpenGatewayOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Who writes a decision log, in its events and in the name of its checkpoints. */
+function writerOf(
+  { trustDomain }: GatewayConfig,
+  id: () => string,
+  own: Readonly<Record<string, string>> = {},
+): Pick<Parameters<typeof openOwnDecisionLog>[1], 'labels' | 'origin' | 'worker'> {
+  const origin = `${trustDomain}/decisions/${hostname()}`
+  return { labels: () => ({ id: id(), ...own }), origin, worker: own['worker'] }
+}
+
 /** Opens what `runGateway` says. */
 export async function openGateway(
   config: GatewayConfig,
@@ -162,8 +173,8 @@ export async function openGateway(
   const tools = opened.use(await followUpstreams(config, { log, ownNamespace, ...resources }))
   const inputOctetsMax = config.limits.bodyBytesMax + inputOctetsMore
   const id = (): string => credential.current().svid.spiffeId.uri
-  const labels = () => ({ id: id(), ...options.labels })
-  const logged = { log, metrics, now, engine: policy.engine, labels, inputOctetsMax }
+  const writer = writerOf(config, id, options.labels)
+  const logged = { ...writer, log, metrics, now, engine: policy.engine, inputOctetsMax }
   const kept = opened.use(await openOwnDecisionLog(config.decisionLog, logged))
   const { decisionLog } = kept
   board.set('decision-log', () => decisionLogState(decisionLog))

@@ -22,7 +22,7 @@ export interface OpenIssuance extends AsyncDisposable {
 
 /** Puts the log and the candidate beside the policy in force. Throws `policy/log`, `policy/upload`. */
 export async function openIssuance(
-  config: Pick<SignerConfig, 'decisionLog' | 'replica' | 'signerName'>,
+  config: Pick<SignerConfig, 'cluster' | 'decisionLog' | 'replica' | 'signerName' | 'trustDomain'>,
   parts: {
     readonly policy: Pick<OpenPolicy, 'engine' | 'candidate'>
     readonly log: Log
@@ -41,9 +41,17 @@ export async function openIssuance(
       [Symbol.asyncDispose]: async () => {},
     }
   }
-  const { replica: id, signerName: signer } = config
+  const { cluster, replica: id, signerName: signer, trustDomain } = config
+  const origin = `${trustDomain}/decisions/${cluster}/${id}`
   const labels = (): Readonly<Record<string, string>> => ({ id, signer })
-  const kept = await openOwnDecisionLog(config.decisionLog, { labels, engine, now, log, metrics })
+  const writer = { labels, origin }
+  const kept = await openOwnDecisionLog(config.decisionLog, {
+    ...writer,
+    engine,
+    now,
+    log,
+    metrics,
+  })
   const { decisionLog, upload } = kept
   if (shadow !== undefined) tellDifferences(decisionLog, shadow)
   const logged = loggedIssuance(engine, decisionLog, { newDecisionId: randomUUID })

@@ -1,12 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError, quoted } from '../../errors.ts'
-import { parseCheckpoint, type Checkpoint } from '../../tlog/checkpoint.ts'
+import { readChecked, type CheckedCheckpoint, type Trusted } from '../../tlog/checked-checkpoint.ts'
 import { parseLine } from '../entry.ts'
 import { ledgerDisk } from '../ledger-file.ts'
 import { logFolderOf } from '../../tlog/log-folder.ts'
 import { MerkleTree, type TreeHead } from '../../tlog/merkle-tree.ts'
-import { isSignedBy, parseNote, type NoteVerifier } from '../../tlog/note.ts'
 import type { Tail } from '../read-entries.ts'
 import { findSegments, readSegments, type Segments } from '../segments.ts'
 import { Intents, Marks, type Problem } from './marks.ts'
@@ -21,20 +20,6 @@ export interface Findings extends TreeHead {
   readonly unfinishedOctets: number
   readonly checkpoints: readonly CheckedCheckpoint[]
   readonly problems: readonly Problem[]
-}
-
-export interface CheckedCheckpoint extends Checkpoint {
-  readonly place: string
-  /** By the log's key; null where no key was given to check it with. */
-  readonly signed: boolean | null
-  /** Names of those of the given witnesses that have signed it. */
-  readonly witnesses: readonly string[]
-}
-
-/** Whose signatures are asked for. */
-export interface Trusted {
-  readonly log?: NoteVerifier | undefined
-  readonly witnesses: readonly NoteVerifier[]
 }
 
 /**
@@ -115,38 +100,6 @@ function compareRoots(
     if (size !== tree.size || tree.head().rootHash === rootHash) continue
     const problem = `the first ${size} records are not those of this checkpoint`
     problems.push({ place, problem })
-  }
-}
-
-/** A ledger may have no checkpoint of its own; one that was named has to be there. */
-async function readChecked(
-  { place: path, mayLack }: { readonly place: string; readonly mayLack: boolean },
-  trusted: Trusted,
-  problems: Problem[],
-): Promise<CheckedCheckpoint | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
-    if (mayLack && code === 'ENOENT') return undefined
-    problems.push({ place: path, problem: `checkpoint is not read: got=${code}` })
-    return undefined
-  }
-  try {
-    const note = parseNote(text)
-    const checkpoint = parseCheckpoint(note.text)
-    const { log } = trusted
-    const signed = log === undefined ? null : isSignedBy(note, log)
-    if (signed === false || (log !== undefined && checkpoint.origin !== log.name)) {
-      problems.push({ place: path, problem: `not a checkpoint of ${quoted(log?.name ?? '')}` })
-    }
-    const witnesses = trusted.witnesses.filter((witness) => isSignedBy(note, witness))
-    return { place: path, ...checkpoint, signed, witnesses: witnesses.map(({ name }) => name) }
-  } catch (error) {
-    if (!(error instanceof CountersignError)) throw error
-    problems.push({ place: path, problem: error.message })
-    return undefined
   }
 }
 

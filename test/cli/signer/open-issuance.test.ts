@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { openIssuance } from '../../../src/cli/signer/open-issuance.ts'
+import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { createToldDifferences } from '../../../src/policy/author/told-differences.ts'
@@ -22,7 +23,12 @@ before(async () => {
 
 after(() => rm(folder, { recursive: true, force: true }))
 
-const named = { replica: 'signer-0', signerName: 'countersign.dev/identity' }
+const named = {
+  trustDomain: parseTrustDomain('example.org'),
+  cluster: 'east',
+  replica: 'signer-0',
+  signerName: 'countersign.dev/identity',
+}
 const parts = { log: silentLog, metrics: silentMetrics, now: () => Date.UTC(2026, 10, 22, 9) }
 
 /** A candidate that denies whatever it is asked about, and tells so at once. */
