@@ -14,6 +14,7 @@ import {
   startAuthorityRequests,
   type AuthorityRequests,
 } from '../../src/signer/anchors/request-authority.ts'
+import { refusedAnnotation } from '../../src/signer/anchors/refused-requests.ts'
 import { openRequestedAuthorities } from '../../src/signer/anchors/secret-authorities.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
@@ -132,6 +133,17 @@ async function sign(request: PlainAnswer['body']): Promise<void> {
   assert.equal(answer.status, 200, JSON.stringify(answer.body))
 }
 
+/** As an operator does who has mended what was in the way. */
+async function askAtOnce(): Promise<void> {
+  const path = `/api/v1/namespaces/${system}/secrets/${secretName}`
+  await eventually('a refusal is noted', async () => {
+    const { body } = await admin({ path })
+    return body.metadata.annotations?.[refusedAnnotation] !== undefined
+  })
+  const body = { metadata: { annotations: { [refusedAnnotation]: null } } }
+  assert.equal((await admin({ method: 'PATCH', path, body })).status, 200)
+}
+
 test('a CA is asked of a signer of the cluster, denied, deleted, approved and signed, and the next replica has it', async () => {
   requirement('signer.asks-for-its-ca-once')
   const current = ({ authorities }: Replica): string | undefined => {
@@ -149,9 +161,11 @@ test('a CA is asked of a signer of the cluster, denied, deleted, approved and si
   assert.deepEqual(first.spec.usages, ['cert sign', 'crl sign'])
   assert.equal(first.spec.signerName, parentName)
   await judge(first, 'Denied')
+  await askAtOnce()
   await eventually('asked anew', async () => (await open()) !== undefined)
   const second = await open()
   await admin({ method: 'DELETE', path: `${requestsPath}/${second.metadata.name}` })
+  await askAtOnce()
   await eventually('asked once more', async () => (await open()) !== undefined)
   const third = await open()
   assert.equal(current(one) ?? current(other), undefined, 'nothing else has taken its place')

@@ -451,4 +451,18 @@ export const authorityMutations: readonly Mutation[] = [
     ],
     tests: [requesting],
   },
+  {
+    claim: asksOnce,
+    without: 'the wait of who has not seen the answer that was no',
+    file: asking,
+    edits: [['    await this.#checkAskedAnew()\n', '']],
+    tests: [requesting],
+  },
+  {
+    claim: asksOnce,
+    without: 'the count of such answers',
+    file: 'src/signer/anchors/refused-requests.ts',
+    edits: [['(parse(annotations)?.times ?? 0) + 1', '1']],
+    tests: ['test/signer/anchors/refused-requests.test.ts'],
+  },
 ]

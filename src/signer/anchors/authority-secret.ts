@@ -17,6 +17,7 @@ import { createSelfSignedAuthority } from '../../pki/authority.ts'
 import { parseCaCertificate, type CaCertificate } from '../../pki/ca-certificate.ts'
 import { parsePem } from '../../pki/pem.ts'
 import { formatPending, parsePending, type Pending } from '../../renewal/pending.ts'
+import { onceMoreRefused, refusedAnnotation } from './refused-requests.ts'
 
 /** Beside `tls.crt` and `tls.key`, which are those of the active one. */
 const journalKey = 'authorities.json'
@@ -105,17 +106,23 @@ export async function writeAuthority(
     [preparedKey]: preparedKeyPem === undefined ? null : encode(preparedKeyPem),
     ...(kind === 'requested' ? dataOf(pending) : {}),
   }
-  await mergeObject(client, secrets, { metadata, patch: { data } })
+  // One was issued: what was refused before keeps nobody waiting any more.
+  const annotations = kind === 'requested' ? { [refusedAnnotation]: null } : undefined
+  await mergeObject(client, secrets, { metadata, patch: { data }, annotations })
 }
 
-/** Writes what is asked, or that nothing is, over the very Secret that was read; gives what stands there then. */
+/**
+ * Writes what is asked, or that nothing is, because there is no CA for it, over the very Secret that was read; gives what stands there then.
+ */
 export async function writePending(
   metadata: Metadata,
   pending: Pending | undefined,
-  { client }: Pick<SecretPlace, 'client'>,
+  { client, now }: Pick<AuthoritySecretOptions, 'client' | 'now'>,
 ): Promise<Metadata> {
   const patch = { data: dataOf(pending) }
-  return (await mergeObject(client, secrets, { metadata, patch })).metadata
+  const refused = { [refusedAnnotation]: onceMoreRefused(metadata.annotations, now()) }
+  const annotations = pending === undefined ? refused : undefined
+  return (await mergeObject(client, secrets, { metadata, patch, annotations })).metadata
 }
 
 function dataOf(pending: Pending | undefined): Readonly<Record<string, string | null>> {

@@ -24,6 +24,7 @@ import {
 import type { Delivery } from './delivery.ts'
 import { pendingIn } from './pending-in-secret.ts'
 import { lookAgain } from './look-again.ts'
+import { answerBackoff, askedAnewAt } from './refused-requests.ts'
 import { judgeRequested } from './requested-chain.ts'
 import { checkReadable, rotateAuthority, type RotationStep } from './rotate-authority.ts'
 import type { ConfiguredAnchors } from './secret-authorities.ts'
@@ -32,9 +33,6 @@ import { checkStepClock } from './step-clock.ts'
 
 /** Between two looks at what is due. */
 const lookSeconds = 15
-
-/** What a person has to approve may take a while; an answer that is no is not asked for again at once. */
-const answerBackoff = { baseSeconds: 60, maxSeconds: 3600 }
 
 /** The API server does not answer, or does not take what is asked. */
 const failureBackoff = { baseSeconds: 5, maxSeconds: 300 }
@@ -106,6 +104,8 @@ class Requests implements AuthorityRequests {
   /** Why what is due is not done. */
   #problem: string | undefined
   #failures = 0
+  /** Why there was none for what was asked last, where it was seen here. */
+  #refusal: string | undefined
 
   constructor(options: AuthorityRequestsOptions) {
     this.#options = options
@@ -216,6 +216,7 @@ class Requests implements AuthorityRequests {
   async #ask(journal: Journal): Promise<void> {
     const { request, secret, configured, client, now } = this.#options
     configured.current()
+    await this.#checkAskedAnew()
     const store = pendingIn(secret, journal)
     const answer = await requestCertificate({
       ...request,
@@ -238,6 +239,17 @@ class Requests implements AuthorityRequests {
     if (answer.kind === 'issued') return this.#take(answer)
     const { metadata } = await readAuthority(secret)
     throw await this.#unanswered(answer.kind, answer.why, metadata)
+  }
+
+  /** Whoever has not seen the answer that was no waits like whoever has. */
+  async #checkAskedAnew(): Promise<void> {
+    const { secret, now } = this.#options
+    const { metadata, pending } = await readAuthority(secret)
+    const at = askedAnewAt(metadata.annotations, now())
+    if (pending !== undefined || at === undefined || at <= now()) return
+    const from = new Date(at).toISOString()
+    const unseen = `the CA that was asked for last was not issued: another one is asked for from ${from} on`
+    throw new CountersignError('signer/authority-request', this.#refusal ?? unseen)
   }
 
   async #take(answer: Extract<Answered, { readonly kind: 'issued' }>): Promise<void> {
@@ -311,6 +323,7 @@ class Requests implements AuthorityRequests {
     const { signerName } = this.#options.request
     const message = `the CA that was asked of ${signerName} is ${outcome}: ${why}`
     const reason = `CaRequest${reasons[outcome]}`
+    this.#refusal = message
     await this.#tell({ type: 'Warning', reason, message }, metadata)
     return new CountersignError('signer/authority-request', message)
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ApiRequest } from '../../../src/kubernetes/api-client.ts'
 import { entryOf } from '../../../src/pki/authority-journal.ts'
+import { refusedAnnotation } from '../../../src/signer/anchors/refused-requests.ts'
 import { readAuthority, writeAuthority } from '../../../src/signer/anchors/authority-secret.ts'
 import { requirement } from '../../requirements.ts'
 import type { ClusterFault } from '../../support/fake-cluster.ts'
@@ -191,6 +192,28 @@ for (const [what, outcome, event, answer] of [
     await toFirst(world)
   })
 }
+
+test('who starts after a denial asks no sooner than who has seen it, ever more seldom, and an issued CA ends that', async () => {
+  requirement('signer.asks-for-its-ca-once')
+  await using world = new World()
+  let one = await world.open('one')
+  for (const waitSeconds of [30, 60, 120]) {
+    await world.until('asked', () => world.waiting() !== undefined, 80)
+    world.refuse('Denied')
+    await world.until('seen', () => /is denied/.test(one.requests.condition().reason))
+    await world.end(one)
+    one = await world.open('one')
+    const deniedAt = world.passed
+    await world.until('told', () => /asked for from .* on$/.test(one.requests.condition().reason))
+    assert.equal(one.requests.condition().ok, false)
+    await world.until('asked anew', () => world.waiting() !== undefined, 80)
+    // Five seconds a turn, of which some have passed before the start.
+    assert.ok(world.passed - deniedAt >= waitSeconds - 15, `${world.passed - deniedAt} s`)
+  }
+  await toFirst(world)
+  const { metadata } = await readAuthority(world.secret)
+  assert.equal(metadata.annotations[refusedAnnotation], undefined)
+})
 
 test('what is denied is an answer to every replica that waits for it', async () => {
   await using world = new World()
