@@ -34,7 +34,8 @@ export async function lintShipped(opa: string): Promise<number> {
       .flatMap((name) => rulesShownIn(readFileSync(join(root, 'docs', name), 'utf8')))
     for (const [at, text] of shown.entries()) writeFileSync(join(folder, `${at}.rego`), text)
     const policies = join(root, 'policies')
-    for (const place of [join(policies, 'countersign'), join(policies, 'template'), folder]) {
+    const shipped = ['countersign', 'template', 'library'].map((name) => join(policies, name))
+    for (const place of [...shipped, folder]) {
       const { code, out, err } = await runPolicy('check', place, '--strict', '--opa', opa)
       if (code !== 0) throw new Error(`${place} has rules that are warned of\n${out}${err}`)
     }

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { readBundle } from '../../src/policy/bundle-place.ts'
 import { findOpa } from '../../src/cli/command/policy/opa.ts'
+import { shippedPolicies } from '../../src/policy/engine.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
 
 async function countersign(
@@ -53,6 +54,7 @@ export async function beginAsAuthor(opa: string): Promise<void> {
     const bundle = join(folder, 'bundle.tar.gz')
     await countersign('build', sources, '--opa', opa, '-o', bundle)
     await countersign('check', bundle)
+    await beginWithReadyRules(opa, folder)
     await evaluateAsAuthor(opa, sources)
     await typeAsAuthor(opa, sources)
     const rule = join(sources, 'countersign', 'custom', 'deny.rego')
@@ -69,6 +71,31 @@ export async function beginAsAuthor(opa: string): Promise<void> {
   } finally {
     await rm(folder, { recursive: true })
   }
+}
+
+/** All of the ready rules together: they compile, pass their tests on the engine that enforces, and a word in data stops all. */
+async function beginWithReadyRules(opa: string, folder: string): Promise<void> {
+  const sources = join(folder, 'ready')
+  const names = await readdir(join(shippedPolicies, 'library'))
+  await countersign('new', sources, '--rules', ...names)
+  const whole = ['--opa', opa, '--threshold', '100']
+  const own = join(sources, 'countersign', 'custom')
+  const { pass, fail, error } = await countersign('test', own, ...whole)
+  assert.deepEqual([Number(pass) > names.length, fail, error], [true, 0, 0])
+  await countersign('docs', own, '--opa', opa, '--complete', '-o', join(folder, 'ready.md'))
+  const bundle = join(folder, 'ready.tar.gz')
+  await countersign('build', sources, '--opa', opa, '-o', bundle)
+  const stop = join(folder, 'stop.json')
+  await writeFile(stop, JSON.stringify({ stop: { all: true } }))
+  await countersign('check', bundle, '--data', stop)
+  const call = join(folder, 'call.json')
+  await writeFile(call, JSON.stringify({ action: { name: 'tools/call' } }))
+  const query = ['--query', 'data.countersign.custom.deny[_].code', '--input', call]
+  const asked = await countersign('eval', sources, '--opa', opa, ...query, '--data', stop)
+  assert.deepEqual(asked['values'], ['read-only-hours', 'stopped'])
+  await writeFile(stop, JSON.stringify({ stop: { tenant: ['acme'] } }))
+  const refused = await runPolicy('check', bundle, '--data', stop)
+  assert.deepEqual([refused.code, /stop\.json: \/stop/.test(refused.err)], [1, true])
 }
 
 /** A rule that is held to the arguments of a tool: a name that the tool has is taken, and one that it has not is refused. */

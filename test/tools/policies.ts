@@ -27,8 +27,9 @@ const policies = join(import.meta.dirname, '..', '..', 'policies')
 const bundle = join(policies, 'bundle')
 const sources = ['countersign', 'data']
 
-/** What `policy new` gives authors to begin with is held to what the shipped rules are. */
+/** What `policy new` gives authors to begin with, and the ready rules, are held to what the shipped rules are. */
 const template = 'template'
+const library = 'library'
 const capabilities = ['--capabilities', 'capabilities.json']
 const bundleFiles = ['.manifest', 'data.json', 'plan.json', 'policy.wasm', 'schemas.json'] as const
 
@@ -64,29 +65,21 @@ function run(program: string, words: readonly string[], hint: string, cwd = poli
 function checkSources(opa: string): void {
   run(
     opa,
-    ['fmt', '--list', '--fail', 'countersign', template],
-    'opa fmt --write policies/countersign policies/template',
+    ['fmt', '--list', '--fail', 'countersign', template, library],
+    'opa fmt --write policies/countersign policies/template policies/library',
   )
   const strict = ['check', '--strict', '--schema', 'schemas', ...capabilities]
-  run(
-    opa,
-    [...strict, ...sources, template],
-    'policies/schemas says what the input and the data hold',
-  )
+  const hint = 'policies/schemas says what the input and the data hold'
+  for (const own of [template, library]) run(opa, [...strict, ...sources, own], hint)
 }
 
 function testSources(opa: string): void {
-  const words = [
-    'test',
-    '--timeout',
-    '60s',
-    ...capabilities,
-    '--fail-on-empty',
-    ...sources,
-    template,
-  ]
-  run(opa, words, 'opa test --verbose --var-values shows the values')
-  run(opa, [...words, '--coverage', '--threshold', '100'], 'every line of a rule needs a test')
+  for (const own of [template, library]) {
+    const settings = ['--timeout', '60s', ...capabilities, '--fail-on-empty']
+    const words = ['test', ...settings, ...sources, own]
+    run(opa, words, 'opa test --verbose --var-values shows the values')
+    run(opa, [...words, '--coverage', '--threshold', '100'], 'every line of a rule needs a test')
+  }
 }
 
 /** Builds into a folder: the rules as OPA's plan, and the same rules as a module. */

@@ -7,7 +7,7 @@ export interface Documented {
   readonly custom?: Readonly<Record<string, unknown>>
 }
 
-/** One rule, however many bodies it has. */
+/** One rule, or one body of it where METADATA speaks of bodies alone. */
 export interface RuleDoc extends Documented {
   readonly name: string
   readonly file: string
@@ -62,11 +62,17 @@ function rulesOf(
   }
   return [...byName]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, { file }]) => {
+    .flatMap(([name, { file }]) => {
       const said = annotations.filter(({ ref, scope }) => scope !== 'package' && ref[0] === name)
-      const best = said.find(({ scope }) => scope === 'document') ?? said[0]
-      const place = best === undefined ? { file } : { file: best.file, row: best.row }
-      return { name, ...place, ...documentedBy(best) }
+      const whole = said.find(({ scope }) => scope === 'document')
+      if (said.length === 0) return [{ name, file }]
+      // Without a word about the whole, what is said of each body counts: `deny` of several files is several rules to their authors.
+      return (whole === undefined ? said : [whole]).map((each) => ({
+        name,
+        file: each.file,
+        row: each.row,
+        ...documentedBy(each),
+      }))
     })
 }
 

@@ -44,6 +44,22 @@ test('a rule is documented once, by what is said of the whole of it', () => {
   ])
 })
 
+test('of a rule whose bodies alone are spoken of, each body is documented', () => {
+  const bodies = [
+    { ...place, ref: ['deny'], scope: 'rule', title: 'Hours', description: 'Of them.', row: 3 },
+    { ...place, ref: ['deny'], scope: 'rule', title: 'Cities', row: 9 },
+  ]
+  const packages = documentRules(rules.slice(0, 2), bodies)
+  assert.deepEqual(
+    packages[0]?.rules.map(({ name, title, row }) => [name, title, row]),
+    [
+      ['deny', 'Hours', 3],
+      ['deny', 'Cities', 9],
+    ],
+  )
+  assert.deepEqual(undocumentedIn(packages), ['acme.files.deny'])
+})
+
 test('a rule of which not all is said is named', () => {
   const packages = documentRules(rules, annotations)
   assert.deepEqual(undocumentedIn(packages), ['acme.files.helper', 'acme.files.limits'])

@@ -25,14 +25,17 @@ function addNew(policy: Command, terminal: Terminal): void {
       'Makes a folder of sources: the shipped rules, and a rule of your own with its test.',
     )
     .argument('<folder>', 'what to make, or an empty one')
+    .option('--rules <name...>', 'ready rules in the place of the example')
     .option(...json)
     .addHelpText(
       'after',
       `
+Ready rules: argument-pattern, argument-prefix, argument-range, emergency-stop, read-only-hours, secret-egress.
 Exit codes: 0 made, 2 usage, or something is there already.
 
-Example:
-  countersign policy new my-policy`,
+Examples:
+  countersign policy new my-policy
+  countersign policy new my-policy --rules read-only-hours argument-range`,
     )
     .action(async (folder: string, options: PolicyNewOptions) => {
       const { runPolicyNew } = await import('./new-command.ts')

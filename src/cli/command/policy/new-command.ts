@@ -1,17 +1,18 @@
-import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { CountersignError, quoted } from '../../../errors.ts'
 import { shippedPolicies } from '../../../policy/engine.ts'
 import type { Terminal } from '../../terminal.ts'
 
 export interface PolicyNewOptions {
+  /** Of the ready rules, by their names, in the place of the example. */
+  readonly rules?: readonly string[]
   readonly json?: boolean
 }
 
 /** From where in the package to where in the folder. */
 const copied = [
   ['countersign', 'countersign'],
-  ['template/custom', 'countersign/custom'],
   ['data/data.json', 'data.json'],
   ['bundle/schemas.json', 'schemas.json'],
   ['schemas', 'schemas'],
@@ -25,6 +26,7 @@ export async function runPolicyNew(
   terminal: Terminal,
 ): Promise<void> {
   const folder = resolve(place)
+  const own = await ownRules(options.rules ?? [])
   await mkdir(dirname(folder), { recursive: true })
   const beside = await mkdtemp(join(dirname(folder), `.${basename(folder)}-`))
   const made = join(beside, 'made')
@@ -32,6 +34,7 @@ export async function runPolicyNew(
     for (const [from, to] of copied) {
       await cp(join(shippedPolicies, from), join(made, to), { recursive: true, filter: isWanted })
     }
+    for (const from of own) await addRules(join(shippedPolicies, from), made)
     const rules = (await readdir(join(made, 'countersign', 'custom'))).toSorted()
     await settle(made, folder, place)
     const files = rules.map((name) => join(place, 'countersign', 'custom', name))
@@ -47,9 +50,36 @@ export async function runPolicyNew(
   }
 }
 
-/** The shipped rules have passed their tests, which know nothing of rules beside them; those of the template are the author's. */
+/** The folders of what is the author's from then on, with its tests. */
+async function ownRules(names: readonly string[]): Promise<readonly string[]> {
+  if (names.length === 0) return ['template/custom']
+  const ready = (await readdir(join(shippedPolicies, 'library'))).toSorted()
+  const unknown = names.find((name) => !ready.includes(name))
+  if (unknown === undefined) return names.map((name) => join('library', name))
+  const message = `--rules: want=some of ${ready.join(', ')} got=${quoted(unknown, 200)}`
+  throw new CountersignError('cli/usage', message)
+}
+
+/** Data of a root that rules bring is held to a schema, as that of the shipped ones is; without one it would be refused. */
+async function addRules(from: string, made: string): Promise<void> {
+  for (const name of await readdir(from)) {
+    if (name !== 'schemas.json') {
+      await cp(join(from, name), join(made, 'countersign', 'custom', name))
+      continue
+    }
+    const merged = join(made, name)
+    const schemas = { ...(await readJson(merged)), ...(await readJson(join(from, name))) }
+    await writeFile(merged, `${JSON.stringify(schemas, null, 2)}\n`)
+  }
+}
+
+async function readJson(file: string): Promise<object> {
+  return JSON.parse(await readFile(file, 'utf8')) as object
+}
+
+/** The shipped rules have passed their tests, which know nothing of rules beside them. */
 function isWanted(path: string): boolean {
-  return !path.endsWith('_test.rego') || path.includes(join('template', 'custom'))
+  return !path.endsWith('_test.rego')
 }
 
 /** Only over nothing, or an empty folder. */

@@ -62,3 +62,30 @@ test('an empty folder is filled, and what is in one stays as it is', async () =>
     [],
   )
 })
+
+test('ready rules are given by their names, with their tests, in the place of the example', async () => {
+  const ready = (await readdir(join(policies, 'library'))).toSorted()
+  const { out: help } = await policyNew('--help')
+  assert.ok(help.includes(`Ready rules: ${ready.join(', ')}.`))
+  const place = join(folder, 'ready')
+  const { code, err } = await policyNew(place, '--rules', ...ready)
+  assert.deepEqual([code, err], [0, ''])
+  const names = ready.map((name) => name.replace('-', '_').replace('-', '_'))
+  assert.deepEqual(
+    (await readdir(join(place, 'countersign', 'custom'))).toSorted(),
+    names.flatMap((name) => [`${name}.rego`, `${name}_test.rego`]),
+  )
+  const shipped = await readFile(join(policies, 'bundle', 'schemas.json'), 'utf8')
+  const schemas = await readFile(join(place, 'schemas.json'), 'utf8')
+  const roots = Object.keys(JSON.parse(schemas) as object)
+  assert.deepEqual(roots, [...Object.keys(JSON.parse(shipped) as object), 'stop'])
+})
+
+test('a ready rule that is none is wrong usage, and says which there are', async () => {
+  for (const name of ['read-only', '..', '../countersign/mcp']) {
+    const { code, err } = await policyNew(join(folder, 'unknown'), '--rules', name)
+    assert.equal(code, 2)
+    assert.match(err, /--rules: want=some of argument-pattern, .*, secret-egress got="/)
+  }
+  assert.equal((await readdir(folder)).includes('unknown'), false)
+})
