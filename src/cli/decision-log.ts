@@ -11,6 +11,8 @@ export interface DecisionLogConfig {
   readonly file: string
   /** A file that would become larger is put aside, as `<file>.1` and so on. */
   readonly fileBytesMax: number
+  /** One that lines have gone to for so long is put aside, too; as long as they fit when absent. */
+  readonly fileSecondsMax?: number | undefined
   /** How many there are in all. */
   readonly files: number
   /** Whether nothing is decided while decisions cannot be recorded, or what is lost is counted. */
@@ -42,6 +44,7 @@ export function decisionLogFields(
     file: pathIn(folder),
     // More than may wait in memory, so that what is written at once always fits.
     fileBytesMax: z.int().min(16_777_216).max(17_179_869_184).default(67_108_864),
+    fileSecondsMax: z.int().min(60).max(31_536_000).optional(),
     files: z.int().min(2).max(100).default(8),
     whenFull: z.enum(['block', 'shed-and-count']).default(whenFull),
     drops: z.enum(['forbid', 'by-policy']).default('forbid'),

@@ -1,11 +1,10 @@
-import { constants } from 'node:fs'
-import { lstat, open } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { setTimeout as after } from 'node:timers/promises'
 import { CountersignError, quoted } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { SignedLines } from './checkpoints/signed-lines.ts'
 import type { Fault } from './checkpoints/segment-head.ts'
+import { hasMoved, openAppending } from './open-appending.ts'
 import { moveAside, type Rotation } from './rotate.ts'
 
 /** A file that lines are appended to, in order, without waiting. */
@@ -43,6 +42,8 @@ export async function openEventFile(options: {
   readonly openHandle?: (file: string) => Promise<EventFileHandle>
   /** Whether another file, or none, stands where the one that is written to was opened. */
   readonly isMoved?: (file: string, handle: EventFileHandle) => Promise<boolean>
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
   /** Milliseconds of a monotonic clock. */
   readonly elapsed?: () => number
   readonly delay?: (milliseconds: number) => Promise<unknown>
@@ -50,15 +51,25 @@ export async function openEventFile(options: {
   readonly looking?: (milliseconds: number) => Promise<unknown>
 }): Promise<EventFile> {
   const { file, openHandle = openAppending, isMoved = hasMoved, delay = unhurried } = options
-  const { elapsed = () => performance.now(), looking = unhurried } = options
+  const { elapsed = () => performance.now(), looking = unhurried, now = Date.now } = options
   const { moveAside: putAside = moveAside } = options
   let handle: EventFileHandle | undefined
   try {
     handle = await openHandle(file)
-    const size = options.rotation === undefined ? 0 : (await handle.stat()).size
+    const { size, birthtimeMs } = options.rotation === undefined ? none : await handle.stat()
     const goesOn = (await options.signed?.resume()) ?? true
     const isStrange = !goesOn && size > 0
-    const parts = { size, isStrange, moveAside: putAside, openHandle, isMoved, elapsed, delay }
+    const ageMilliseconds = size === 0 ? 0 : Math.max(0, now() - birthtimeMs)
+    const parts = {
+      size,
+      isStrange,
+      ageMilliseconds,
+      moveAside: putAside,
+      openHandle,
+      isMoved,
+      elapsed,
+      delay,
+    }
     const appending = new AppendingFile(handle, { ...options, ...parts })
     void appending.look(looking)
     return appending
@@ -69,39 +80,9 @@ export async function openEventFile(options: {
   }
 }
 
-/** Whoever rotates logs renames the file and makes another one; whoever cleans up removes it. */
-async function hasMoved(file: string, handle: EventFileHandle): Promise<boolean> {
-  const own = await handle.stat()
-  try {
-    const there = await lstat(file)
-    return there.ino !== own.ino || there.dev !== own.dev
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return true
-    throw error
-  }
-}
-
 /** A retry that waits keeps no process alive. */
 function unhurried(milliseconds: number): Promise<unknown> {
   return after(milliseconds, undefined, { ref: false })
-}
-
-async function openAppending(file: string): Promise<FileHandle> {
-  // No symbolic link: whoever could place one would choose what is written to.
-  const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW
-  const handle = await open(file, flags, 0o600)
-  try {
-    const status = await handle.stat()
-    if (!status.isFile()) throw new TypeError('not a regular file')
-    if ((status.mode & 0o077) !== 0) await handle.chmod(0o600)
-    const last = Buffer.alloc(1)
-    if (status.size > 0) await handle.read(last, 0, 1, status.size - 1)
-    if (status.size > 0 && last[0] !== 0x0a) await handle.write('\n')
-    return handle
-  } catch (error) {
-    await handle.close()
-    throw error
-  }
 }
 
 interface AppendingOptions {
@@ -114,6 +95,8 @@ interface AppendingOptions {
   readonly size: number
   /** Whether that is none of the log that is signed. */
   readonly isStrange: boolean
+  /** How long ago it was begun. */
+  readonly ageMilliseconds: number
   readonly log: Log
   readonly openHandle: (file: string) => Promise<EventFileHandle>
   readonly isMoved: (file: string, handle: EventFileHandle) => Promise<boolean>
@@ -149,6 +132,8 @@ class AppendingFile implements EventFile {
   #closed = false
   /** When the path was last looked at. */
   #lookedAt: number
+  /** When the file was begun, or it was last tried to put it aside for its age. */
+  #begunAt: number
 
   constructor(handle: EventFileHandle, options: AppendingOptions) {
     this.#options = options
@@ -159,6 +144,7 @@ class AppendingFile implements EventFile {
     this.#log = options.log
     this.#delay = options.delay
     this.#lookedAt = options.elapsed()
+    this.#begunAt = this.#lookedAt - options.ageMilliseconds
   }
 
   /** Half of the room is kept for those who asked just now: what they were told is available is still taken. */
@@ -242,6 +228,7 @@ class AppendingFile implements EventFile {
   async #writeWaiting(): Promise<void> {
     await this.#followPath()
     await this.#signDue()
+    await this.#rotateOld()
     while (this.#waiting.length > 0) {
       const batch = Buffer.concat(this.#waiting)
       this.#waiting = [batch]
@@ -352,6 +339,7 @@ class AppendingFile implements EventFile {
     this.#handle = await this.#options.openHandle(this.#options.file)
     this.#size = (await this.#handle.stat()).size
     this.#isStrange = this.#size > 0
+    this.#begunAt = this.#options.elapsed()
     this.#head = undefined
     await old
       .close()
@@ -373,6 +361,19 @@ class AppendingFile implements EventFile {
     this.#movedAside = false
   }
 
+  /** Where it cannot go because it has not been sent it goes on, as long as there is room. */
+  async #rotateOld(): Promise<void> {
+    const { rotation, elapsed } = this.#options
+    const { fileSecondsMax = Infinity } = rotation ?? {}
+    if (elapsed() - this.#begunAt < fileSecondsMax * 1000) return
+    try {
+      await this.#rotateBefore(Infinity)
+    } catch (error) {
+      if (!(error instanceof CountersignError) || error.code !== 'policy/upload') throw error
+      this.#begunAt += lookMilliseconds
+    }
+  }
+
   #fail(error: unknown): void {
     this.#failure = error ?? new Error(unwritable)
     this.#log.error({ error }, unwritable)
@@ -384,6 +385,9 @@ class AppendingFile implements EventFile {
     })
   }
 }
+
+/** Of a log that is not rotated nobody asks. */
+const none = { size: 0, birthtimeMs: 0 }
 
 const unwritable = 'decision log cannot be written'
 

@@ -1,9 +1,11 @@
 import { rename } from 'node:fs/promises'
 
-/** How much of a log is kept: no more octets than both numbers say together. */
+/** How much of a log is kept: no more octets than size and number of files say together. */
 export interface Rotation {
   /** Of one file. */
   readonly fileBytesMax: number
+  /** How long lines go to one file; as long as they fit when absent. */
+  readonly fileSecondsMax?: number | undefined
   /** In all, with the one that is written to: 2 or more. */
   readonly files: number
 }

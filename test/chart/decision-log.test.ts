@@ -105,7 +105,10 @@ test('a signer sends its decisions with the same words, and mounts what its rece
 
 test('a log is signed with the key of a Secret, and its volume has room for the hashes', async () => {
   const file = join(folder, 'checkpoints.json')
-  const decisionLog = { checkpoints: { secretName: 'log-key', everySeconds: 5 } }
+  const decisionLog = {
+    checkpoints: { secretName: 'log-key', everySeconds: 5 },
+    fileSecondsMax: 3600,
+  }
   const signer = { decisionLog: { ...decisionLog, enabled: true } }
   await writeFile(file, JSON.stringify({ gateway: { decisionLog }, signer }))
   const rendering = parseRendering(await renderChart('-f', defaultValuesFile, '-f', file))
@@ -123,6 +126,7 @@ test('a log is signed with the key of a Secret, and its volume has room for the 
       makeKey: false,
       everySeconds: 5,
     })
+    assert.equal(config.decisionLog?.fileSecondsMax, 3600)
     const { volumes } = partOf(rendering, kind, program)['spec'].template.spec
     const named = (name: string) => volumes.find((volume: { name: string }) => volume.name === name)
     const secret = { secret: { name: 'log-key', items } }

@@ -58,11 +58,11 @@ export const checkpointMutations: readonly Mutation[] = [
   },
   {
     claim: shows,
-    without: 'the lines that a checkpoint asks for',
-    file: places,
-    edits: [['this.#strange.length > 0 || this.#at < this.#until', 'this.#strange.length > 0']],
+    without: 'the lines that the checkpoint asks for in the last file',
+    file: log,
+    edits: [['isLast ? tree.size >= until : ', 'isLast ? true : ']],
     tests: verifying,
-    named: 'taken out|cut off the end',
+    named: 'the file that is written to is no exception',
   },
   {
     claim: there,

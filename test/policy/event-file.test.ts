@@ -15,6 +15,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openEventFile } from '../../src/policy/event-file.ts'
 import type { EventFile, EventFileHandle } from '../../src/policy/event-file.ts'
+import { moveAside } from '../../src/policy/rotate.ts'
+import { CountersignError } from '../../src/errors.ts'
 import { silentLog } from '../../src/log.ts'
 
 async function emptyFolder(): Promise<AsyncDisposable & { readonly file: string }> {
@@ -250,6 +252,51 @@ test('a file that would become too large is put aside, and the oldest goes', asy
     ['six\n', 'five five five\n', 'four\n', 'none'],
   )
   assert.equal((await stat(folder.file)).mode & 0o777, 0o600)
+})
+
+test('a file that lines have gone to for long enough is put aside, also while none come', async () => {
+  await using folder = await emptyFolder()
+  await writeFile(folder.file, 'of yesterday\n')
+  let clock = 0
+  let look = (): void => {}
+  let full = true
+  await using file = await openEventFile({
+    file: folder.file,
+    bufferOctetsMax: 1000,
+    rotation: { fileBytesMax: 1000, fileSecondsMax: 60, files: 3 },
+    moveAside: async (path, files) => {
+      if (full) throw new CountersignError('policy/upload', 'decision log is full')
+      await moveAside(path, files)
+    },
+    log: silentLog,
+    // The file was made now: it was begun fifty seconds ago by this clock.
+    now: () => Date.now() + 50_000,
+    elapsed: () => clock,
+    looking: () => new Promise<void>((resolve) => (look = resolve)),
+  })
+  async function pass(seconds: number): Promise<void> {
+    clock += seconds * 1000
+    look()
+    await new Promise(setImmediate)
+    await file.flush()
+  }
+  file.append('one')
+  await pass(8)
+  await assert.rejects(stat(`${folder.file}.1`))
+  // What cannot go because it is not sent takes more.
+  await pass(8)
+  file.append('two')
+  await pass(0)
+  assert.equal(await readFile(folder.file, 'utf8'), 'of yesterday\none\ntwo\n')
+  full = false
+  await pass(2)
+  assert.equal(await readFile(`${folder.file}.1`, 'utf8'), 'of yesterday\none\ntwo\n')
+  await pass(59)
+  await pass(59)
+  file.append('three')
+  await pass(0)
+  assert.equal(await readFile(folder.file, 'utf8'), 'three\n')
+  await assert.rejects(stat(`${folder.file}.2`))
 })
 
 test('what a file holds at the start counts, and a line is never in two files', async () => {

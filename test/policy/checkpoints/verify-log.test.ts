@@ -94,6 +94,10 @@ test('the file that is written to is no exception, nor is a tile that was change
   const without = await verify(place.file)
   assert.equal(without.problems[0]?.place, `${place.file}:1`)
   assert.match(without.problems[1]?.problem ?? '', /lines are not those of this checkpoint/)
+  await change(place.file, (lines) => lines.slice(0, 2))
+  const cut = await verify(place.file)
+  assert.equal(cut.problems[0]?.place, `${place.file}:3`)
+  assert.match(cut.problems[0]?.problem ?? '', /lines are missing here$/)
 })
 
 test('a file that is missing is told, and one that rotation wrote over is not', async () => {
