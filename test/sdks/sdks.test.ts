@@ -10,11 +10,12 @@ import {
   type ExampleSession,
 } from '../../examples/session.ts'
 import { requirement } from '../requirements.ts'
+import { buildMaven } from '../tools/maven.ts'
 import { installPip } from '../tools/pip.ts'
 
 /*
- * What people have in their agents, each over a refusal of every kind and on: the official clients in Python and Go. Those in TypeScript
- * are in `test/gateway/sdk.test.ts`. Those in C# and Java are not run: their packages come from registries of their own.
+ * What people have in their agents, each over a refusal of every kind and on: the official clients in Python, Go and Java. Those in
+ * TypeScript are in `test/gateway/sdk.test.ts`. That in C# is not run.
  */
 
 const create = 'github_issues_create'
@@ -90,4 +91,15 @@ test('a client of the Go SDK 1.8 shows why a call is refused, and goes on', asyn
   const cwd = join(import.meta.dirname, 'go')
   await runToEnd('go', ['build', '-o', program, '.'], { cwd })
   await check(program, [])
+})
+
+test('a client of the Java SDK 2.1 shows why a call is refused, and goes on', async () => {
+  requirement('gateway.refusals-have-ids')
+  if (!programIsHere('test/sdks', 'mvn', '--version')) return
+  const classPath = await buildMaven(join(import.meta.dirname, 'java'))
+  // With it the name in the gateway's certificate is that of its address, as in a cluster.
+  const hosts = join(folder, 'hosts')
+  await writeFile(hosts, `127.0.0.1 ${session?.environment['SERVER_NAME']}\n`)
+  const words = [`-Djdk.net.hosts.file=${hosts}`, '-cp', classPath, 'dev.countersign.Calls']
+  await check('java', words)
 })
