@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import type { Pool } from 'undici'
+import { startSigningThreads } from '../../src/cli/gateway/signing-thread.ts'
 import { judgeAnswer } from '../../src/gateway/upstream/judge-answer.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { parseMessage, type RequestMessage } from '../../src/mcp/message.ts'
@@ -26,7 +27,11 @@ interface Caller {
 export async function runInline(setting: Setting): Promise<Running> {
   const parts = await openParts(setting)
   const { authorizer, decisionLog, credential } = parts
-  const tokens = createTokenSigner({ credential, now: Date.now })
+  const tokens = createTokenSigner({
+    credential,
+    now: Date.now,
+    startSigningThread: startSigningThreads(parts.log),
+  })
   const pool = openPool(setting)
   const forward = forwarding(pool)
   const upstream = { server: 'tools', spiffeId: parseSpiffeId(setting.upstreamSpiffeId) }

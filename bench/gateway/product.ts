@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { createLog } from '../../src/cli/create-log.ts'
+import { startSigningThreads } from '../../src/cli/gateway/signing-thread.ts'
 import { createGateway } from '../../src/gateway/gateway.ts'
 import { parseSpiffeId } from '../../src/identity/spiffe-id.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
@@ -75,6 +76,7 @@ export async function runGateway(setting: Setting): Promise<Running> {
     namespaces: { drift: () => undefined, staleSeconds: 0, ...unchanging },
     hosts: ['gateway.bench'],
     origins: [],
+    startSigningThread: startSigningThreads(parts.log),
     drain: { graceSeconds: 0 },
     limits,
     now: Date.now,

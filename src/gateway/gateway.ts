@@ -11,7 +11,7 @@ import type { RevocationSource } from '../pki/revocation.ts'
 import type { Condition } from '../readiness.ts'
 import type { Authorizer } from '../policy/authorizer.ts'
 import type { DecisionLog } from '../policy/decision-log.ts'
-import { createTokenSigner } from '../token/sign.ts'
+import { createTokenSigner, type TokenSignerOptions } from '../token/sign.ts'
 import { createApprovals } from './approval/approvals.ts'
 import type { ApprovalStore } from './approval/store.ts'
 import type { Caller } from './caller/caller.ts'
@@ -60,7 +60,7 @@ import type { TellChange } from './upstream/tool-change.ts'
 import { createUpstreams, type Upstreams } from './upstream/upstreams.ts'
 import { createUpstream, type Upstream, type UpstreamConfig } from './upstream/upstream.ts'
 
-export interface GatewayOptions {
+export interface GatewayOptions extends Pick<TokenSignerOptions, 'startSigningThread'> {
   readonly listen: { readonly host: string; readonly port: number }
   /** The gateway's own certificate, on both sides. */
   readonly credential: CredentialSource

@@ -1,5 +1,7 @@
 import { constants, sign } from 'node:crypto'
 import type { KeyObject, SignKeyObjectInput } from 'node:crypto'
+import { createSigningTurns } from './signing-turns.ts'
+import type { Signing, SigningThread, StartSigningThread } from './signing-turns.ts'
 
 /** JWS algorithms by the curve's name in Node. */
 const curves: Readonly<Record<string, string>> = {
@@ -19,28 +21,46 @@ export function algorithmOf(key: KeyObject): string | undefined {
   return kind === 'ec' ? curves[key.asymmetricKeyDetails?.namedCurve ?? ''] : undefined
 }
 
-/** Signs octets with one key, on a thread of the pool. */
-export type Sign = (octets: Buffer) => Promise<Buffer>
+/** Two for each thread of the pool, so that none goes to sleep between them; the decision log's writes wait for two at most. */
+const signingMax = 8
 
-/** How the algorithm of this key signs (RFC 7518 §3.4 and §3.5, RFC 8037 §3.1). Undefined for a key that has no algorithm here. */
-export function signOf(key: KeyObject): Sign | undefined {
+/**
+ * How the algorithm of this key signs (RFC 7518 §3.4 and §3.5, RFC 8037 §3.1). Undefined for a key that has no algorithm here. What takes
+ * much longer than P-256 is better spread over the pool than given to one thread.
+ */
+export function signOf(key: KeyObject, startThread?: StartSigningThread): Signing | undefined {
   switch (algorithmOf(key)) {
-    case 'ES256':
-      return async (octets) => rawSignature(await signing('sha256', octets, key), 32)
-    case 'ES384':
-      return async (octets) => rawSignature(await signing('sha384', octets, key), 48)
-    case 'ES512':
-      return async (octets) => rawSignature(await signing('sha512', octets, key), 66)
+    case 'ES256': {
+      const turns = inPool('sha256', key, startThread && (() => startThread(key)))
+      return { ...turns, sign: async (text) => rawSignature(await turns.sign(text), 32) }
+    }
+    case 'ES384': {
+      const turns = inPool('sha384', key)
+      return { ...turns, sign: async (text) => rawSignature(await turns.sign(text), 48) }
+    }
+    case 'ES512': {
+      const turns = inPool('sha512', key)
+      return { ...turns, sign: async (text) => rawSignature(await turns.sign(text), 66) }
+    }
     case 'PS256': {
       const { RSA_PKCS1_PSS_PADDING: padding, RSA_PSS_SALTLEN_DIGEST: saltLength } = constants
-      return (octets) => signing('sha256', octets, { key, padding, saltLength })
+      return inPool('sha256', { key, padding, saltLength })
     }
     case 'Ed25519':
-      return (octets) => signing(null, octets, key)
+      return inPool(null, key)
     case undefined:
     default:
       return undefined
   }
+}
+
+function inPool(
+  digest: string | null,
+  key: KeyObject | SignKeyObjectInput,
+  startThread?: () => Promise<SigningThread>,
+): Signing {
+  const sign = (octets: Buffer): Promise<Buffer> => signing(digest, octets, key)
+  return createSigningTurns({ sign, most: signingMax, startThread })
 }
 
 function signing(

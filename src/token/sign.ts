@@ -4,10 +4,9 @@ import { workloadOf, type SpiffeId } from '../identity/spiffe-id.ts'
 import type { Credential, CredentialSource } from '../pki/credential.ts'
 import type { X509Svid } from '../pki/x509-svid.ts'
 import { algorithmOf, signOf } from './algorithm.ts'
-import type { Sign } from './algorithm.ts'
 import { lifetimeSecondsMax, scopeOf, targetSha256, tokenOctetsMax, tokenType } from './claims.ts'
 import type { TransactionTokenClaims } from './claims.ts'
-import { createSigningTurns } from './signing-turns.ts'
+import type { Signing, StartSigningThread } from './signing-turns.ts'
 
 /** The call that a token is made for. */
 export interface SignableCall {
@@ -36,39 +35,39 @@ export interface TokenSigner {
   currentJwks(): string
 }
 
-/** Two for each thread of the pool, so that none goes to sleep between them; the decision log's writes wait for two at most. */
-const signingMax = 8
-
 interface SigningKey {
   readonly credential: Credential
-  readonly sign: Sign
+  readonly signing: Signing
   readonly jwk: object
   /** The first part of every token of this key, with its dot. */
   readonly header: string
   readonly thumbprint: string
 }
 
-export function createTokenSigner(options: {
+export interface TokenSignerOptions {
   readonly credential: CredentialSource
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly lifetimeSeconds?: number
-}): TokenSigner {
+  /** For a gateway that has much to sign; without it the pool's threads do. */
+  readonly startSigningThread?: StartSigningThread | undefined
+}
+
+export function createTokenSigner(options: TokenSignerOptions): TokenSigner {
   const { credential, now, lifetimeSeconds = 10 } = options
   if (!(lifetimeSeconds >= 1 && lifetimeSeconds <= lifetimeSecondsMax)) {
     throw refused(
       `life of a token is out of range, want=1..${lifetimeSecondsMax} got=${lifetimeSeconds}`,
     )
   }
-  const keys = createKeys(credential, now)
-  const inTurn = createSigningTurns(signingMax)
+  const keys = createKeys(credential, now, options.startSigningThread)
   return {
     async sign(call) {
-      const signing = keys.current()
-      const claims = claimsOf({ call, signing, seconds: Math.floor(now() / 1000), lifetimeSeconds })
-      const signed = `${signing.header}${base64url(JSON.stringify(claims))}`
+      const key = keys.current()
+      const claims = claimsOf({ call, key, seconds: Math.floor(now() / 1000), lifetimeSeconds })
+      const signed = `${key.header}${base64url(JSON.stringify(claims))}`
       // RFC 7515 §5.1: the signature is over the ASCII of the first two parts.
-      const signature = await inTurn(() => signing.sign(Buffer.from(signed, 'latin1')))
+      const signature = await key.signing.sign(signed)
       const token = `${signed}.${signature.toString('base64url')}`
       if (token.length > tokenOctetsMax) {
         throw refused(`token is too large, want=..${tokenOctetsMax} got=${token.length}`)
@@ -83,14 +82,16 @@ export function createTokenSigner(options: {
 function createKeys(
   credential: CredentialSource,
   now: () => number,
+  startThread: StartSigningThread | undefined,
 ): { current(): SigningKey; published(): readonly SigningKey[] } {
   let cached: SigningKey | undefined
   let former: readonly { readonly key: SigningKey; readonly until: number }[] = []
   function current(): SigningKey {
     const credentialNow = credential.current()
     if (cached?.credential === credentialNow) return cached
-    const key = signingKeyOf(credentialNow)
+    const key = signingKeyOf(credentialNow, startThread)
     if (cached !== undefined) {
+      cached.signing.close()
       const until = now() + lifetimeSecondsMax * 1000
       former = [{ key: cached, until }, ...former].slice(0, formerMax)
     }
@@ -109,19 +110,22 @@ function createKeys(
 /** More than one change of the key within the life of a token is somebody's mistake. */
 const formerMax = 4
 
-function signingKeyOf(credential: Credential): SigningKey {
+function signingKeyOf(
+  credential: Credential,
+  startThread: StartSigningThread | undefined,
+): SigningKey {
   const key = createPrivateKey(credential.privateKeyPem)
   const publicJwk = createPublicKey(key).export({ format: 'jwk' })
   const algorithm = algorithmOf(key)
-  const sign = signOf(key)
-  if (algorithm === undefined || sign === undefined) {
+  const signing = signOf(key, startThread)
+  if (algorithm === undefined || signing === undefined) {
     throw refused(`key of the gateway is of an unknown kind, got=${key.asymmetricKeyType}`)
   }
   const thumbprint = Buffer.from(credential.svid.sha256, 'hex').toString('base64url')
   const header = { alg: algorithm, typ: tokenType, kid: thumbprint, 'x5t#S256': thumbprint }
   return {
     credential,
-    sign,
+    signing,
     jwk: { ...publicJwk, use: 'sig', alg: algorithm, kid: thumbprint, 'x5t#S256': thumbprint },
     header: `${base64url(JSON.stringify(header))}.`,
     thumbprint,
@@ -134,7 +138,7 @@ function base64url(text: string): string {
 
 function claimsOf(o: {
   readonly call: SignableCall
-  readonly signing: SigningKey
+  readonly key: SigningKey
   readonly seconds: number
   readonly lifetimeSeconds: number
 }): TransactionTokenClaims {
@@ -142,14 +146,14 @@ function claimsOf(o: {
   const { identity } = caller
   if (identity === undefined) throw refused('caller has no identity extension')
   // RFC 8705 §3: bound to a certificate, so never longer than it.
-  const end = Math.floor(o.signing.credential.svid.notAfter.getTime() / 1000)
+  const end = Math.floor(o.key.credential.svid.notAfter.getTime() / 1000)
   const exp = Math.min(o.seconds + o.lifetimeSeconds, end)
   if (exp <= o.seconds) throw refused("gateway's certificate is over")
   return {
     txn: o.call.transactionId,
     sub: caller.spiffeId.uri,
     aud: upstream.spiffeId.uri,
-    iss: o.signing.credential.svid.spiffeId.uri,
+    iss: o.key.credential.svid.spiffeId.uri,
     iat: o.seconds,
     exp,
     scope: scopeOf(upstream.server, tool),
@@ -173,7 +177,7 @@ function claimsOf(o: {
         uid: identity.pod.uid,
       },
     },
-    cnf: { 'x5t#S256': o.signing.thumbprint },
+    cnf: { 'x5t#S256': o.key.thumbprint },
   }
 }
 

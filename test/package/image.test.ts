@@ -232,11 +232,13 @@ test('what the program looks for beside itself is known to the image', () => {
   // The default policy, and workers, which are the program itself. A new one needs its file in the image, at the same place as seen
   // from dist/cli.
   // What tests bundles, and what has a candidate, is the program itself, too, whose files stand in one folder in the image.
+  // Threads look for no file.
   // What runs after an agent's change, and what a guard stands before, is what is configured, and nothing of ours.
   assert.deepEqual(looking, [
     'src/cli/agent/change-hook.ts',
     'src/cli/bundle-process.ts',
     'src/cli/gateway/run-workers.ts',
+    'src/cli/gateway/signing-thread.ts',
     'src/cli/policy-files.ts',
     'src/gateway/workers/place.ts',
     'src/guard/child.ts',

@@ -125,7 +125,7 @@ const encoded = (text: string): string => Buffer.from(text).toString('base64url'
 
 async function signed(header: object, payload: string, key: KeyObject): Promise<string> {
   const text = `${encoded(JSON.stringify(header))}.${payload}`
-  const signature = await signOf(key)?.(Buffer.from(text))
+  const signature = await signOf(key)?.sign(text)
   if (signature === undefined) throw new TypeError('key of an unknown kind')
   return `${text}.${signature.toString('base64url')}`
 }

@@ -54,6 +54,7 @@ import { openOwnDecisionLog, uploadConditions } from '../open-decision-log.ts'
 import { ownPodOf, startPolicyEvents } from '../policy-events.ts'
 import { besideConditions, openPolicy, statusesOf } from '../open-policy.ts'
 import { openTracer } from './open-tracer.ts'
+import { startSigningThreads } from './signing-thread.ts'
 import { beginning, type Running } from '../running.ts'
 
 const conditionNames: readonly string[] = [
@@ -158,7 +159,7 @@ export async function openGateway(
   const { log, now, metrics, tellsStatus = true, signal } = options
   await using opened = new AsyncDisposableStack()
   const handleKeys = opened.use(await openHandleKeys(config, options))
-  const settings = { ...settingsOf(config), handleKeys, firstUse: firstUseOf(config, log) }
+  const settings = { ...settingsOf(config), handleKeys, ...ownMeans(config, log) }
   const policy = opened.use(await openPolicy(config.policy, { log, metrics, signal }))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
@@ -221,8 +222,15 @@ export async function openGateway(
   }
 }
 
-function firstUseOf({ firstUseFolder }: GatewayConfig, log: Log): GatewayOptions['firstUse'] {
-  return firstUseFolder === undefined ? undefined : openFirstUseFolder(firstUseFolder, log)
+/** What a gateway has of this process: a folder, and a thread where it needs one. */
+function ownMeans(
+  { firstUseFolder }: GatewayConfig,
+  log: Log,
+): Pick<GatewayOptions, 'firstUse' | 'startSigningThread'> {
+  return {
+    firstUse: firstUseFolder === undefined ? undefined : openFirstUseFolder(firstUseFolder, log),
+    startSigningThread: startSigningThreads(log),
+  }
 }
 
 interface Files {
