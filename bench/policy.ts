@@ -1,5 +1,5 @@
 /**
- * Evaluations of the default policy a second, one thread: `node bench/policy.ts [--json]`. The peer is OPA's own
+ * Evaluations of the default policy a second, one thread: `npm run bench policy -- [--json] [--grants=11000]`. The peer is OPA's own
  * evaluator in Go on the same rules, data and input (`opa bench`), where it is built: `node test/tools/build.ts opa`.
  */
 import { spawnSync } from 'node:child_process'
@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { parseDefinition, type Definition } from '../src/gateway/catalogue/definition.ts'
 import { tellTool } from '../src/gateway/catalogue/resource-text.ts'
 import { createAuthorizer } from '../src/policy/authorizer.ts'
@@ -27,21 +28,28 @@ import { silentLog } from '../src/log.ts'
 import { silentMetrics } from '../src/metrics.ts'
 import { toolPath } from '../test/tools/build.ts'
 
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    grants: { type: 'string', default: '11000' },
+  },
+})
+
 const policies = join(import.meta.dirname, '..', 'policies')
 const server = 'files'
 
-/** Fifty tenants with ten servers of twenty tools each, and prefixes with conditions. */
-function grantsOf(): object {
-  const tools = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`tool_${index}`, {}]))
-  const prefixes = { read_: {}, write_: { arguments: { branch: ['main', 'next'] } } }
-  const servers = Object.fromEntries(
-    Array.from({ length: 10 }, (_, index) => [
-      index === 0 ? server : `server-${index}`,
-      { tools, prefixes },
-    ]),
-  )
-  const tenants = Array.from({ length: 50 }, (_, index) => [`tenant-${index}`, servers])
-  return { tenants: Object.fromEntries(tenants), subjects: {} }
+/** So many grants, in tenants with ten servers of twenty tools and two prefixes with conditions; the last tenant may have fewer. */
+function grantsOf(count: number): object {
+  const tenants: Record<string, Record<string, object>> = {}
+  for (let made = 0; made < count; made += 22) {
+    const names = Array.from({ length: Math.min(20, count - made - 2) }, (_, at) => `tool_${at}`)
+    const tools = Object.fromEntries(names.map((name) => [name, {}]))
+    const prefixes = { read_: {}, write_: { arguments: { branch: ['main', 'next'] } } }
+    const at = made / 22
+    const servers = (tenants[`tenant-${Math.floor(at / 10)}`] ??= {})
+    servers[at % 10 === 0 ? server : `server-${at % 10}`] = { tools, prefixes }
+  }
+  return { tenants, subjects: {} }
 }
 
 function toolOf(name: string): DecisionResource {
@@ -53,7 +61,7 @@ const caller: DecisionSubject = {
   id: 'spiffe://example.test/ns/research/sa/reader',
   properties: {
     role: 'agent',
-    tenant: 'tenant-7',
+    tenant: 'tenant-0',
     models: ['small'],
     toolScopes: [`${server}:read_*`, `${server}:write_*`, `${server}:tool_*`, 'mail:send'],
     namespace: 'research',
@@ -176,7 +184,7 @@ function measurePeer(entrypoint: string, input: string, data: object): number | 
   }
 }
 
-const data = { grants: grantsOf() }
+const data = { grants: grantsOf(Number(values.grants)) }
 
 /** The same calls and lists with one engine. */
 interface Contestant {
@@ -312,7 +320,7 @@ for (const [at, name] of ['without a candidate', 'with a candidate'].entries()) 
 const { compared, dropped } = asked
 for (const { close } of contestants) await close()
 
-if (process.argv.includes('--json')) {
+if (values.json) {
   for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
 } else {
   process.stdout.write(

@@ -1,4 +1,5 @@
 import { CountersignError, quoted } from '../errors.ts'
+import { jsonFault } from './json-fault.ts'
 import { formatJsonPointer } from './json-pointer.ts'
 
 /** A JSON document of the operator's, merged with the data of the bundle. */
@@ -19,9 +20,8 @@ export function parseDataDocument(text: string, name: string): DataDocument {
   let value: unknown
   try {
     value = JSON.parse(text)
-  } catch (cause) {
-    const at = /line \d+ column \d+/.exec((cause as Error).message)?.[0]
-    throw refusedData(name, `is not JSON${at === undefined ? '' : `, ${at}`}`, cause)
+  } catch {
+    throw refusedData(name, `is not JSON, ${jsonFault(text) ?? 'want=JSON'}`)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw refusedData(name, 'want=an object')

@@ -5,9 +5,9 @@ import { parseDataDocument } from '../../src/policy/data-document.ts'
 import { requirement } from '../requirements.ts'
 
 const refused: Readonly<Record<string, readonly [text: string, message: string]>> = {
-  'no JSON': ['{"a":}', 'grants.json: is not JSON'],
-  'no JSON, on a later line': ['{\n"a" 1}', 'grants.json: is not JSON, line 2 column 5'],
-  nothing: ['', 'grants.json: is not JSON'],
+  'no JSON': ['{"a":}', 'grants.json: is not JSON, line 1 column 6, want=a value'],
+  'no JSON, on a later line': ['{\n"a" 1}', 'grants.json: is not JSON, line 2 column 5, want=:'],
+  nothing: ['', 'grants.json: is not JSON, line 1 column 1, want=a value'],
   'a list': ['[]', 'grants.json: want=an object'],
   null: ['null', 'grants.json: want=an object'],
   'octets that are no UTF-8': ['{"a":"\ufffd"}', 'grants.json: is not UTF-8'],

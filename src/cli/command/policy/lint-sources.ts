@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { isNode, LineCounter, parseDocument } from 'yaml'
 import { CountersignError, quoted } from '../../../errors.ts'
+import { jsonFault } from '../../../policy/json-fault.ts'
 import { lintGrants } from '../../../policy/author/lint/grants.ts'
 import { lintPolicy } from '../../../policy/author/lint/lint.ts'
 import type { LintedFile } from '../../../policy/author/lint/lint.ts'
@@ -118,8 +119,8 @@ async function readSchemas({ places, files }: Sources): Promise<ReadonlyMap<stri
 function parseJson(file: string, text: string): unknown {
   try {
     return JSON.parse(text) as unknown
-  } catch (cause) {
-    const message = `file is no JSON, got=${quoted(file, 200)}`
-    throw new CountersignError('policy/source', message, { cause })
+  } catch {
+    const message = `file is no JSON, got=${quoted(file, 200)}: ${jsonFault(text) ?? 'want=JSON'}`
+    throw new CountersignError('policy/source', message)
   }
 }

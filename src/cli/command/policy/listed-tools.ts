@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { CountersignError, quoted } from '../../../errors.ts'
+import { jsonFault } from '../../../policy/json-fault.ts'
 
 /** A tool as its server defines it. */
 export interface DefinedTool {
@@ -40,7 +41,10 @@ async function readDocument(file: string): Promise<Json> {
   try {
     const { size } = await stat(file)
     if (size > octetsMax) throw new Error(`want=..${octetsMax} octets got=${size}`)
-    const document: unknown = JSON.parse(await readFile(file, 'utf8'))
+    const text = await readFile(file, 'utf8')
+    const fault = jsonFault(text)
+    if (fault !== undefined) throw new Error(fault)
+    const document: unknown = JSON.parse(text)
     if (isObject(document)) return document
   } catch (cause) {
     throw notTools(file, cause)

@@ -108,5 +108,5 @@ test('a schema that is no JSON is an error with its file', async () => {
   const { code, err } = await check()
   await rm(file)
   assert.notEqual(code, 0)
-  assert.match(err, /file is no JSON, got=".*broken\.json"/)
+  assert.match(err, /file is no JSON, got=".*broken\.json": line 1 column \d+, want=/)
 })
