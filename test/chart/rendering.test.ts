@@ -252,6 +252,44 @@ test('the signer of another cluster has that one alone: no right here, no token 
   }
 })
 
+test('the signer of another cluster that carries Revocations may list those of here, and nothing else', async () => {
+  requirement('chart.rights-to-the-letter')
+  const agent = { namespace: 'countersign-system', serviceAccount: 'countersign-agent' }
+  const remotes = ['edge-1', 'edge-2'].map((cluster, index) => ({
+    cluster,
+    trustDomain: `${cluster}.example`,
+    kubeconfigSecretName: `${cluster}-kubeconfig`,
+    authoritySecretName: `${cluster}-ca`,
+    agent,
+    ...(index === 0 && { revocationsFrom: 'hub' }),
+  }))
+  const set = ['--set-json', `remotes=${JSON.stringify(remotes)}`]
+  const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...set))
+  const named = (kind: string, name: string): Rendered | undefined =>
+    rendering.find((each) => each.kind === kind && each.metadata.name === name)
+  const role = rendering.find(
+    ({ kind, metadata }) =>
+      kind === 'ClusterRole' && metadata.name.startsWith('countersign-remotes'),
+  )
+  assert.deepEqual(role?.['rules'], [
+    { apiGroups: ['countersign.dev'], resources: ['revocations'], verbs: ['list'] },
+  ])
+  const binding = named('ClusterRoleBinding', role.metadata.name)
+  assert.deepEqual(binding?.['subjects'][0].name, 'countersign-remotes')
+  const [carries, does] = remotes.map(({ cluster }) => {
+    const data = named('ConfigMap', `countersign-signer-of-${cluster}`)?.['data']
+    const { revocations } = validate(parse(data['signer.yaml']), signerSchema('/'), 'signer.yaml')
+    const pod = named('StatefulSet', `countersign-signer-of-${cluster}`)?.['spec'].template.spec
+    const token = JSON.stringify(pod.volumes).includes('"serviceAccountToken":{"path":"hub/token"')
+    return { revocations, token, kubeconfig: data['hub.kubeconfig'] as string | undefined }
+  })
+  const kubeconfig = '/etc/countersign/hub.kubeconfig'
+  assert.deepEqual(carries?.revocations, { from: 'hub', kubeconfig })
+  assert.match(carries?.kubeconfig ?? '', /tokenFile: \/etc\/countersign\/hub\/token/)
+  assert.equal(carries?.token, true)
+  assert.deepEqual(does, { revocations: undefined, token: false, kubeconfig: undefined })
+})
+
 test('a PodMonitor reads every program of the release, the signers of other clusters among them', async () => {
   const remote = {
     cluster: 'edge',
