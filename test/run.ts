@@ -56,6 +56,7 @@ const takeLong = [
   'test/pki/subject-key.test.ts',
   'test/policy/author/{explain,nearest-permits}.test.ts',
   'test/policy/bundle-archive.test.ts',
+  'test/policy/checkpoints/signed-lines.kill.test.ts',
   'test/policy/plan/compile.test.ts',
   'test/policy/shadow/shadow.test.ts',
   'test/policy/upload/upload.crash.test.ts',

@@ -14,7 +14,10 @@ export interface SegmentHead {
   readonly firstIndex: number
   /** The compact range of the tree before it: the roots of its perfect subtrees, largest first, in hex. */
   readonly subtrees: readonly string[]
-  /** Where the files before it begin that are to be there, too; what was before them was written over. */
+  /**
+   * Where the files before it begin that are to be there, too: not the one that the next rotation writes over, since a crash
+   * may come before the next head.
+   */
   readonly before: readonly number[]
   /** Lines that were written and not signed yet when the file before was found to be another than was written. */
   readonly lost?: { readonly lines: number; readonly reason: Fault } | undefined

@@ -120,7 +120,7 @@ class FolderOfLines implements SignedLines {
     return formatHead({
       firstIndex: leaves.size,
       subtrees: leaves.subtrees.map((hash) => hash.toString('hex')),
-      before: this.#kept.slice(1 - files),
+      before: this.#kept.slice(Math.max(0, this.#kept.length - (files - 2))),
       ...(this.#lost === undefined ? {} : { lost: this.#lost }),
     })
   }

@@ -77,7 +77,7 @@ export async function verifyLog(
       return { path, firstIndex: head.firstIndex, lines: lines[n] ?? 0 }
     }),
     notCovered: others,
-    removedBefore: Math.min(...boundsOf(segments), newest?.head.firstIndex ?? 0),
+    removedBefore: segments[0]?.head.firstIndex ?? 0,
     unsignedLines: Math.max(0, tree.size - (signed?.size ?? 0)),
     unfinishedOctets: walked.unfinishedOctets,
     checkpoints,

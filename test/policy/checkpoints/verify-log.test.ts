@@ -110,7 +110,7 @@ test('a file that is missing is told, and one that rotation wrote over is not', 
   const whole = await verify(place.file)
   assert.deepEqual([whole.problems, whole.segments.length], [[], 4])
   assert.ok(whole.removedBefore > 0)
-  for (const gone of [`${place.file}.2`, `${place.file}.3`, place.file]) {
+  for (const gone of [`${place.file}.1`, `${place.file}.2`, place.file]) {
     await copyFile(gone, `${place.folder}/copy`)
     await rm(gone)
     const { problems } = await verify(place.file)
