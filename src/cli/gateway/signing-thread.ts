@@ -28,6 +28,8 @@ async function startSigningThread(key: KeyObject, log: Log): Promise<SigningThre
   let isOver = false
   worker.once('message', () => {
     worker.on('message', (signatures: Uint8Array) => sent.shift()?.resolve(split(signatures)))
+    // Before it runs this is not heard.
+    worker.unref()
     ready.resolve()
   })
   worker.on('error', (error) => log.error({ error }, 'signing thread broke, and the pool signs'))
@@ -37,7 +39,6 @@ async function startSigningThread(key: KeyObject, log: Log): Promise<SigningThre
     ready.reject(ended)
     for (const each of sent.splice(0)) each.reject(ended)
   })
-  worker.unref()
   await ready.promise
   return {
     sign(texts) {

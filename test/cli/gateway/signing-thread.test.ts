@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { generateKeyPairSync, verify } from 'node:crypto'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { startSigningThreads } from '../../../src/cli/gateway/signing-thread.ts'
 import { signOf } from '../../../src/token/algorithm.ts'
 import { createLog } from '../../../src/cli/create-log.ts'
@@ -74,4 +76,20 @@ test('tokens of P-256 that are asked for together are signed in a thread, and ve
     signing.close()
     await closing.promise
   })
+})
+
+test('a process ends with its last work, though its thread was not told to', async () => {
+  const module = import.meta.resolve('../../../src/cli/gateway/signing-thread.ts')
+  const script = `
+    import { generateKeyPairSync } from 'node:crypto'
+    import { startSigningThreads } from ${JSON.stringify(module)}
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const work = setInterval(() => {}, 1000)
+    const thread = await startSigningThreads({})(privateKey)
+    process.stdout.write(String((await thread.sign(['a', 'b'])).length))
+    clearInterval(work)
+  `
+  const words = ['--input-type=module', '--eval', script]
+  const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 60_000 })
+  assert.equal(stdout, '2')
 })
