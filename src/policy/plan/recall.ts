@@ -7,7 +7,7 @@ interface Kept {
   /** Of its own, without those of what it called. */
   readonly steps: number
   /** Other kept rules that it asked. */
-  readonly callees: ReadonlySet<Kept>
+  readonly callees: readonly Kept[]
   /** The last evaluation that has paid for it. */
   paidBy: number
 }
@@ -19,7 +19,7 @@ interface Applied {
   readonly value: Value | undefined
   /** Of its own, and of the functions that it called. */
   readonly steps: number
-  readonly callees: ReadonlySet<Kept>
+  readonly callees: readonly Kept[]
 }
 
 /** What is kept of one caller who asks for one thing. */
@@ -184,7 +184,7 @@ export class Recall {
     const value = make()
     this.#open.pop()
     const steps = left - this.#meter.left - (this.#paid - paid)
-    return { value, steps, callees }
+    return { value, steps, callees: callees.size === 0 ? nobody : [...callees] }
   }
 
   #pay(kept: Kept): void {
@@ -194,6 +194,9 @@ export class Recall {
     for (const callee of kept.callees) if (callee.paidBy !== this.#evaluation) this.#pay(callee)
   }
 }
+
+/** Most rules ask no other: of each caller a set of nothing for each of them was most of what was kept. */
+const nobody: readonly Kept[] = []
 
 const nothing: OfCall = { rules: [], functions: [], characters: 0 }
 

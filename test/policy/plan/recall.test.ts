@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createReader } from '../../../src/policy/document.ts'
 import { createBuiltins } from '../../../src/policy/plan/builtins/builtins.ts'
 import { compilePlan } from '../../../src/policy/plan/compile.ts'
@@ -161,4 +163,31 @@ test('of texts as long as arguments may be nothing is kept, and they take the st
   assert.deepEqual(applyTwice(['x'.repeat(257)]), { made: 2, steps: seven })
   const many = Array.from({ length: 6 }, (_, index) => String(index).repeat(256))
   assert.deepEqual(applyTwice(many), { made: 10, steps: seven }, 'two of them with their results')
+})
+
+/** What is kept when everything else has been collected. */
+function keptOctets(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  return process.memoryUsage().heapUsed
+}
+
+test('a rule that asked no other is kept in little more than the place of its value', () => {
+  requirement('policy.caller-rules-kept')
+  const meter = new Meter()
+  const recall = new Recall(meter)
+  const subject = read('{"id":"a"}')
+  recall.begin(subject, [undefined, undefined])
+  const rules = 20_000
+  const before = keptOctets()
+  for (let index = 0; index < rules; index += 1) {
+    recall.ofSubject(index, () => true, undefined, undefined)
+  }
+  const octets = (keptOctets() - before) / rules
+  assert.ok(octets < 120, `want=..120 got=${octets}`)
+  assert.equal(
+    recall.ofSubject(0, () => false, undefined, undefined),
+    true,
+  )
 })
