@@ -12,6 +12,7 @@ import { approvalRights, claimRights, toolServerRights } from '../../src/gateway
 import { signerRights } from '../../src/signer/rights.ts'
 import { ownerKinds } from '../support/claims.ts'
 import { requirement } from '../requirements.ts'
+import { csrApproverRules } from '../support/csr-approver-rights.ts'
 import {
   chartFolder,
   defaultRenderingFile,
@@ -288,6 +289,20 @@ test('the signer of another cluster that carries Revocations may list those of h
   assert.match(carries?.kubeconfig ?? '', /tokenFile: \/etc\/countersign\/hub\/token/)
   assert.equal(carries?.token, true)
   assert.deepEqual(does, { revocations: undefined, token: false, kubeconfig: undefined })
+})
+
+test('where the signer approves nothing there is a role for the account that does, and nobody has it', async () => {
+  requirement('chart.rights-to-the-letter')
+  const rolesWith = async (...values: readonly string[]): Promise<readonly Rendered[]> => {
+    const set = values.flatMap((each) => ['--set', `certificateSigningRequests.${each}`])
+    const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...set))
+    return rendering.filter(({ metadata }) => metadata.name.startsWith('countersign-csr-approver'))
+  }
+  const [role, ...others] = await rolesWith('enabled=true')
+  assert.deepEqual(role?.['rules'], csrApproverRules)
+  assert.deepEqual(others, [])
+  assert.deepEqual(await rolesWith('enabled=true', 'approve=true'), [])
+  assert.deepEqual(await rolesWith('enabled=false'), [])
 })
 
 test('a PodMonitor reads every program of the release, the signers of other clusters among them', async () => {

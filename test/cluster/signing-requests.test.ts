@@ -15,6 +15,7 @@ import { signerName } from '../signer/asked.ts'
 import { newAuthority, startSigner, type SignerWorld } from '../signer/signer-world.ts'
 import { declared, newKey, pemOf } from '../signer/signing-request.ts'
 import { requirement } from '../requirements.ts'
+import { csrApproverRules } from '../support/csr-approver-rights.ts'
 import { eventually } from '../support/eventually.ts'
 import { FakeCluster } from '../support/fake-cluster.ts'
 import { createPlainClient, type PlainClient } from '../support/plain-client.ts'
@@ -369,3 +370,66 @@ test('a signer that does not approve signs what others have approved, and nothin
     assert.equal((await statusOf(name)).certificate, undefined, name)
   }
 })
+
+test('another account than the signer’s approves what is proved, by the same evaluation, and nothing else', async () => {
+  requirement('signer.approved-before-signed')
+  await signer.stop()
+  signer = await start(false)
+  const kubeconfig = await cluster.kubeconfigFor({ name: 'csr-approver', groups: [] })
+  const rbac = '/apis/rbac.authorization.k8s.io/v1'
+  await create(`${rbac}/clusterroles`, {
+    metadata: { name: 'csr-approver' },
+    rules: csrApproverRules,
+  })
+  const evaluate = async (name: string, by = kubeconfig): Promise<string> => {
+    let said = ''
+    const terminal = {
+      out: () => {},
+      err: (text: string) => void (said += text),
+      signal: AbortSignal.timeout(60_000),
+    }
+    const words = ['evaluate', `csr/${name}`, '--config', await configOf(), '--kubeconfig', by]
+    return `${await run([...words, '--approve'], terminal)} ${said}`
+  }
+  await askAsPod('by-an-account')
+  await askAsPod('not-proved', {}, {})
+  assert.match(await evaluate('by-an-account'), /^1 .*forbidden/)
+  await create(`${rbac}/clusterrolebindings`, {
+    metadata: { name: 'csr-approver' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'csr-approver' },
+    subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name: 'csr-approver' }],
+  })
+  await eventually(
+    'the account may',
+    async () => !(await evaluate('not-proved')).includes('forbidden'),
+  )
+  assert.deepEqual(await statusOf('not-proved'), {})
+  assert.match(await evaluate('by-an-account'), /^0 .*approved\n$/s)
+  await certificateOf('by-an-account')
+  const { conditions = [] } = await statusOf('by-an-account')
+  assert.equal(conditions[0]?.reason, 'EvidenceProved')
+  assert.match(conditions[0]?.message ?? '', /sa\/worker for pod team-a\/by-an-account .* by /)
+  assert.match(await evaluate('by-an-account'), /approved already\n$/)
+  // What the signer does not sign for them, they sign for nobody.
+  const own = createApiClient({ kubeconfig })
+  const path = `${requestsPath}/not-proved/status`
+  const body = { status: { certificate: 'AAAA' } }
+  const refused = own.request({ method: 'PATCH', path, body })
+  await assert.rejects(refused, (error) => (error as { status?: number }).status === 403)
+  own.close()
+})
+
+/** The signer's configuration, as the account that approves has it. */
+async function configOf(): Promise<string> {
+  const file = join(folder, 'signer.yaml')
+  const config = {
+    trustDomain: 'agents.example',
+    cluster: 'test',
+    production: false,
+    certificateSigningRequests: { approve: false },
+    authority: { files: { certificate: 'ca.pem', privateKey: 'ca.key' } },
+    ledger: { file: 'none.jsonl' },
+  }
+  await writeFile(file, stringify(config))
+  return file
+}

@@ -1,5 +1,6 @@
 import { CountersignError, quoted } from '../../errors.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
+import { approveRequest } from '../../signer/preview/approve-request.ts'
 import { askedOfPod } from '../../signer/preview/asked-of-pod.ts'
 import { judgePod, judgeRequest, readKeyOwners, type Judge } from '../../signer/preview/judge.ts'
 import { contentOf } from '../../signer/preview/preview.ts'
@@ -13,6 +14,7 @@ import { signerSchema, type SignerConfig } from '../signer/signer-configuration.
 import type { Terminal } from '../terminal.ts'
 import { findAsked, notThere, type Asked } from './find-asked.ts'
 import { openJudge, requesterOf } from './judging.ts'
+import { openClient } from './open-client.ts'
 import { printableName } from './policy/printable.ts'
 
 export interface EvaluateOptions {
@@ -20,6 +22,7 @@ export interface EvaluateOptions {
   readonly kubeconfig?: string
   readonly objects?: readonly string[]
   readonly json?: boolean
+  readonly approve?: boolean
 }
 
 /** Says what the signer would say of a request, or of all that a pod's volumes ask for, and why. Throws `Refused` unless all would be issued. */
@@ -29,6 +32,9 @@ export async function runEvaluate(
   terminal: Terminal,
   now: () => number = Date.now,
 ): Promise<void> {
+  if (options.approve === true && (!what.startsWith('csr/') || options.objects !== undefined)) {
+    throw new CountersignError('cli/usage', '--approve: want=csr/<name> of a cluster')
+  }
   const config = await readConfiguration(requiredFile(options.config, 'evaluate'), signerSchema)
   const asked = await findAsked(what, config, { ...options, signal: terminal.signal })
   const next = await requesterOf(config, () => Promise.resolve(asked.protection))
@@ -52,6 +58,30 @@ export async function runEvaluate(
     if (!('ownerOf' in ledger)) terminal.err(`${unknownKeys(config)}\n`)
   }
   if (rows.some(({ verdict }) => verdict.kind !== 'issue')) throw new Refused()
+  if (options.approve === true) await approve(asked, rows, { config, options, terminal, now })
+}
+
+/** As whoever runs this, who is another than the signer. */
+async function approve(
+  { request }: Asked,
+  [row]: readonly Row[],
+  o: {
+    readonly config: SignerConfig
+    readonly options: EvaluateOptions
+    readonly terminal: Terminal
+    readonly now: () => number
+  },
+): Promise<void> {
+  if (request === undefined || row?.verdict.kind !== 'issue') return
+  const { config, options, terminal, now } = o
+  const { verdict } = row
+  const client = openClient(options.kubeconfig ?? config.kubeconfig, 'evaluate')
+  try {
+    const { signal } = terminal
+    terminal.err(`${await approveRequest(client, request, { verdict, now: now(), signal })}\n`)
+  } finally {
+    client.close()
+  }
 }
 
 /** Whose a key is, where the ledger can be read from here. */

@@ -29,10 +29,11 @@ export function addIssuance(program: Command, terminal: Terminal): void {
     .option(...kubeconfig)
     .option(...objects)
     .option(...json)
+    .option('--approve', 'approves csr/<name> where it would be issued, as whoever runs this')
     .addHelpText(
       'after',
       `
-Nothing is issued, denied or recorded.
+Nothing is issued, denied or recorded, and nothing approved but with --approve.
 Exit codes: 0 would be issued, 1 would be denied or would wait, 2 usage or configuration.
 
 Examples:

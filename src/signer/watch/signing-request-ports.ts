@@ -57,13 +57,8 @@ export function signingRequestPorts(options: {
     async approve(target, verdict, signal): Promise<Approval> {
       if (target.stated?.isApproved === true) return { kind: 'approved', request: target }
       if (!options.approve) return { kind: 'awaited', why: 'it is not approved yet' }
-      const condition = {
-        type: 'Approved',
-        reason: 'EvidenceProved',
-        message: provedBy(verdict),
-      } as const
       return writeAnswer(signal, async () => {
-        const request = await judge(target, condition, signal)
+        const request = await judge(target, approvalOf(verdict), signal)
         return { kind: 'approved', request } as const
       })
     },
@@ -113,6 +108,25 @@ async function undeclared(
     // The intent is recorded by now, and is to be concluded.
     return 'the IssuedCertificate cannot be read again'
   }
+}
+
+/** Approves what was proved, as whose client it is; the signer proves it again before it signs. Throws `ApiError`. */
+export async function approveProved(
+  client: ApiClient,
+  options: {
+    readonly target: PodCertificateRequest
+    readonly verdict: IssueVerdict
+    /** Milliseconds. */
+    readonly now: number
+    readonly signal: AbortSignal
+  },
+): Promise<void> {
+  const { verdict, ...rest } = options
+  await judged(client, { ...rest, condition: approvalOf(verdict), agent: undefined })
+}
+
+function approvalOf(verdict: IssueVerdict): Judgement {
+  return { type: 'Approved', reason: 'EvidenceProved', message: provedBy(verdict) }
 }
 
 async function judged(
