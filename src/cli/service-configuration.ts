@@ -60,6 +60,7 @@ function credentialsSchema(folder: string): z.ZodType<RegistryConfig['credential
         passwordPath: pathIn(folder),
       })
       .optional(),
+    dockerConfig: z.strictObject({ path: pathIn(folder) }).optional(),
     clientTls: clientTlsSchema(folder).optional(),
   })
 }
@@ -101,17 +102,22 @@ function contradictionsOf(
   const { type, resource, credentials, tokenUrl, blobHosts, polling } = service
   const fault = faultOfResource(resource, service)
   const faults = fault === undefined ? [] : [['resource', fault] as const]
-  const notBoth = 'want=bearer or basic, not both'
   if (type === 'oci') {
     const isHeld = polling.longPollingTimeoutSeconds !== undefined
-    const isTwo = credentials?.bearer !== undefined && credentials.basic !== undefined
+    const { bearer, basic, dockerConfig } = credentials ?? {}
+    const named = [bearer, basic, dockerConfig].filter((each) => each !== undefined)
     return [
       ...faults,
       ...(isHeld ? [['polling.longPollingTimeoutSeconds', notHeld] as const] : []),
-      ...(isTwo ? [['credentials.basic', notBoth] as const] : []),
+      ...(named.length > 1 ? [['credentials', oneOfThem] as const] : []),
     ]
   }
-  const ofRegistries = { 'credentials.basic': credentials?.basic, tokenUrl, blobHosts }
+  const ofRegistries = {
+    'credentials.basic': credentials?.basic,
+    'credentials.dockerConfig': credentials?.dockerConfig,
+    tokenUrl,
+    blobHosts,
+  }
   return [
     ...faults,
     ...Object.entries(ofRegistries)
@@ -120,6 +126,7 @@ function contradictionsOf(
   ]
 }
 
+const oneOfThem = 'want=one of bearer, basic and dockerConfig'
 const notHeld = 'has to be absent with type: oci: a registry holds no request'
 
 function isServiceUrl(text: string): boolean {

@@ -11,6 +11,8 @@ export interface ServiceCredentials {
         readonly bearer?: { readonly tokenPath: string } | undefined
         /** Of a registry alone. */
         readonly basic?: { readonly username: string; readonly passwordPath: string } | undefined
+        /** Of a registry alone, in the place of the former: a file that has users by registries. */
+        readonly dockerConfig?: { readonly path: string } | undefined
         readonly clientTls?: { readonly cert: string; readonly privateKey: string } | undefined
       }
     | undefined
@@ -61,6 +63,14 @@ export async function readTls({ tls, credentials }: ServiceCredentials): Promise
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
   }
+}
+
+/** The text of the file that has users by registries; undefined where none is configured. */
+export async function readDockerConfig({
+  credentials,
+}: ServiceCredentials): Promise<string | undefined> {
+  const { path } = credentials?.dockerConfig ?? {}
+  return path === undefined ? undefined : await readCredential(path)
 }
 
 async function readCredential(file: string): Promise<string> {

@@ -286,7 +286,12 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
   [
     'what is a registry’s alone',
     "policy: { service: { url: 'https://r.example', resource: a, blobHosts: [b.example] } }",
-    /- policy\.service: tokenUrl, blobHosts, username and password are a registry's/,
+    /- policy\.service: tokenUrl, blobHosts, username, password and \.dockerconfigjson are a registry's/,
+  ],
+  [
+    'two users of a registry',
+    "policy: { service: { type: oci, url: 'https://r.example', resource: 'a:v1', secretName: s, secretKeys: [token, .dockerconfigjson] } }",
+    /- policy\.service\.secretKeys: want=one of token, password and \.dockerconfigjson/,
   ],
   [
     'a tag of a bundle server',
@@ -497,4 +502,21 @@ test('a registry reaches gateway and signer, with its user and the hosts of its 
     })
     assert.deepEqual(policy.candidate, candidate)
   }
+})
+
+test('a pull Secret of a registry is mounted and named', async () => {
+  const file = join(folder, 'pull-secret.yaml')
+  const publicKey = '-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n'
+  const place = { type: 'oci', url: 'https://registry.example', resource: 'org/policies:live' }
+  const service = { ...place, secretName: 'pull', secretKeys: ['.dockerconfigjson'] }
+  const signature = { keys: [{ id: 'authors', algorithm: 'ES256', publicKey }] }
+  await writeFile(file, JSON.stringify({ policy: { service, signature } }))
+  const rendered = await renderChart('-f', defaultValuesFile, '-f', file)
+  const isGateway = (each: Rendered): boolean =>
+    each.kind === 'ConfigMap' && each.metadata.name === 'countersign-gateway'
+  const text = parseRendering(rendered).find(isGateway)?.['data']['gateway.yaml'] as string
+  const { policy } = parseConfiguration(text, gatewaySchema, '/etc/countersign/gateway.yaml')
+  const path = '/etc/countersign/policy-service/.dockerconfigjson'
+  assert.deepEqual(policy.service?.credentials, { dockerConfig: { path } })
+  assert.match(rendered, /key: \.dockerconfigjson\n\s+path: policy-service\/\.dockerconfigjson/)
 })

@@ -83,11 +83,19 @@ const refused: Readonly<Record<string, readonly [object, RegExp]>> = {
   ],
   'a token and a password': [
     { ...registry, credentials: { basic, bearer: { tokenPath: 'token' } } },
-    /: credentials.basic: want=bearer or basic, not both$/,
+    /: credentials: want=one of bearer, basic and dockerConfig$/,
   ],
   'a colon in a name': [
     { ...registry, credentials: { basic: { ...basic, username: 'a:b' } } },
     /: credentials.basic.username: want=a name without a colon$/,
+  ],
+  'a password and a file of users': [
+    { ...registry, credentials: { basic, dockerConfig: { path: 'users.json' } } },
+    /: credentials: want=one of bearer, basic and dockerConfig$/,
+  ],
+  'a file of users of a bundle server': [
+    { ...server, credentials: { dockerConfig: { path: 'users.json' } } },
+    /: credentials.dockerConfig: want=type: oci, too$/,
   ],
   'a password of a bundle server': [
     { ...server, credentials: { basic } },

@@ -24,6 +24,9 @@
 {{- if has "password" .secretKeys -}}
 {{- $_ := set $credentials "basic" (dict "username" .username "passwordPath" (printf "%s/password" $folder)) -}}
 {{- end -}}
+{{- if has ".dockerconfigjson" .secretKeys -}}
+{{- $_ := set $credentials "dockerConfig" (dict "path" (printf "%s/.dockerconfigjson" $folder)) -}}
+{{- end -}}
 {{- if $credentials -}}{{- $_ := set $service "credentials" $credentials -}}{{- end -}}
 {{- with .type -}}{{- $_ := set $service "type" . -}}{{- end -}}
 {{- with .tokenUrl -}}{{- $_ := set $service "tokenUrl" . -}}{{- end -}}

@@ -115,14 +115,18 @@
 {{- if ne (empty $service.username) (not (has "password" $service.secretKeys)) -}}
 {{- $problems = append $problems "policy.service.username: want=username and password in secretKeys, or neither" -}}
 {{- end -}}
-{{- if and (has "password" $service.secretKeys) (has "token" $service.secretKeys) -}}
-{{- $problems = append $problems "policy.service.secretKeys: want=token or password, not both" -}}
+{{- $ways := list -}}
+{{- range list "token" "password" ".dockerconfigjson" -}}
+{{- if has . $service.secretKeys -}}{{- $ways = append $ways . -}}{{- end -}}
+{{- end -}}
+{{- if gt (len $ways) 1 -}}
+{{- $problems = append $problems "policy.service.secretKeys: want=one of token, password and .dockerconfigjson" -}}
 {{- end -}}
 {{- if $service.polling.longPollingTimeoutSeconds -}}
 {{- $problems = append $problems "policy.service.polling.longPollingTimeoutSeconds: a registry holds no request; want=0" -}}
 {{- end -}}
-{{- else if or $service.tokenUrl $service.blobHosts $service.username (has "password" $service.secretKeys) -}}
-{{- $problems = append $problems "policy.service: tokenUrl, blobHosts, username and password are a registry's; set policy.service.type=oci" -}}
+{{- else if or $service.tokenUrl $service.blobHosts $service.username (has "password" $service.secretKeys) (has ".dockerconfigjson" $service.secretKeys) -}}
+{{- $problems = append $problems "policy.service: tokenUrl, blobHosts, username, password and .dockerconfigjson are a registry's; set policy.service.type=oci" -}}
 {{- else if or (contains ":" $service.resource) (contains ":" $values.policy.candidate.resource) -}}
 {{- $problems = append $problems "policy.service.resource: a tag or a digest is a registry's; set policy.service.type=oci" -}}
 {{- end -}}

@@ -1,6 +1,12 @@
 import { quoted } from '../../errors.ts'
 import { BundleServiceError, sendExchange, type Exchange } from '../bundle-exchange.ts'
-import { readBasic, tokenPattern, type ServiceCredentials } from '../service-credentials.ts'
+import {
+  readBasic,
+  readDockerConfig,
+  tokenPattern,
+  type ServiceCredentials,
+} from '../service-credentials.ts'
+import { basicOf } from './docker-config.ts'
 import { parseChallenges, type Challenge } from './challenge.ts'
 
 export interface AuthorizationOptions extends ServiceCredentials {
@@ -32,7 +38,7 @@ export async function authorizationFor(
   manner: Manner,
   options: AuthorizationOptions,
 ): Promise<string> {
-  const basic = await readBasic(options)
+  const basic = await basicFor(options)
   const challenges = parseChallenges(header)
   const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
   if (bearer !== undefined) return askToken(bearer, basic, manner, options)
@@ -40,6 +46,11 @@ export async function authorizationFor(
   throw new BundleServiceError('registry answers 401, want=200 or a challenge that we can answer', {
     httpCode: 401,
   })
+}
+
+async function basicFor(options: AuthorizationOptions): Promise<string | undefined> {
+  const file = await readDockerConfig(options)
+  return file === undefined ? readBasic(options) : basicOf(file, new URL(options.origin).host)
 }
 
 async function askToken(

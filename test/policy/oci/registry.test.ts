@@ -239,6 +239,16 @@ test('a token that is over is asked for anew, once, and the password goes where 
   plain.tag('live', first)
   const credentials = { basic: { username: 'a', passwordPath } }
   assert.equal((await askerOf(plain, { credentials }).ask()).kind, 'bundle')
+
+  const auth = Buffer.from('a:x').toString('base64')
+  const path = await fileOf('users', JSON.stringify({ auths: { [plain.host]: { auth } } }))
+  const byFile = askerOf(plain, { credentials: { dockerConfig: { path } } })
+  assert.equal((await byFile.ask()).kind, 'bundle')
+  await writeFile(path, '{"auths":{}}')
+  await refusedWith(
+    /^file of registry credentials: want=one entry/,
+    askerOf(plain, { credentials: { dockerConfig: { path } } }).ask(),
+  )
 })
 
 test('no token, password or key goes to a server that nobody has named', async () => {
