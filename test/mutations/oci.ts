@@ -155,4 +155,12 @@ export const ociMutations: readonly Mutation[] = [
     tests: asked,
     named: 'key of ours',
   },
+  {
+    claim: stay,
+    without: 'the look whose entry of a file of users it is',
+    file: 'src/policy/oci/docker-config.ts',
+    edits: [['hostOf(name) === namedHost(host)', "hostOf(name) !== ''"]],
+    tests: ['test/policy/oci/docker-config.test.ts'],
+    named: 'another host',
+  },
 ]

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { requirement } from '../../requirements.ts'
 import { basicOf } from '../../../src/policy/oci/docker-config.ts'
 
 const auth = Buffer.from('robot:s3cret:x').toString('base64')
@@ -36,6 +37,7 @@ const faults: Readonly<Record<string, readonly [text: string, message: RegExp]>>
 }
 for (const [what, [text, message]] of Object.entries(faults)) {
   test(`a file with ${what} for the registry is an error that shows nothing of it`, () => {
+    requirement('policy.registry-credentials-stay')
     assert.throws(
       () => basicOf(text, 'registry.example'),
       (error: Error) => {
