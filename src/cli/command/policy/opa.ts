@@ -68,7 +68,8 @@ function broken(program: string, cause: Error): CountersignError {
 
 /** Its first error, which names a file and a row. */
 function refused(text: string): CountersignError {
-  const placed = [...text.matchAll(/\S+:\d+: .*/g)].map(([line]) => line)
+  // Some of its commands write an error as a text of Go, with the row of the source behind an escaped end of a line.
+  const placed = [...text.matchAll(/\S+:\d+: .*?(?=\\n|$)/gm)].map(([line]) => line)
   const first = placed[0] ?? text.trim().split('\n', 1)[0] ?? ''
   const more = placed.length > 1 ? ` (and ${placed.length - 1} more)` : ''
   return new CountersignError('policy/source', `opa says: ${first.slice(0, 400)}${more}`, {

@@ -35,3 +35,12 @@ test('names that no program can be given are refused as sources', async () => {
     await assert.rejects(opa.run(['-e', '0', ...names]), { code: 'policy/source' })
   }
 })
+
+test('of an error the file, the row and the words are told, however opa writes it', async () => {
+  const opa = findOpa(process.execPath, {}, new AbortController().signal)
+  const error = 'a.rego:5: rego_parse_error: unexpected } token'
+  for (const written of [`${error}\n\t}\n\t^\n`, String.raw`  ${error}\n\t}\n\t^",`]) {
+    const program = `console.error(${JSON.stringify(written)}); process.exitCode = 1`
+    await assert.rejects(opa.run(['-e', program]), { message: `opa says: ${error}` })
+  }
+})
