@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 const leafPrefix = Buffer.of(0x00)
 const nodePrefix = Buffer.of(0x01)
 
 /** SHA-256(0x00 ‖ entry): RFC 6962 §2.1. */
 export function hashLeaf(entry: Uint8Array): Buffer {
-  return createHash('sha256').update(leafPrefix).update(entry).digest()
+  return hash('sha256', Buffer.concat([leafPrefix, entry]), 'buffer')
 }
 
 /** SHA-256(0x01 ‖ left ‖ right): RFC 6962 §2.1. */
 export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
-  return createHash('sha256').update(nodePrefix).update(left).update(right).digest()
+  return hash('sha256', Buffer.concat([nodePrefix, left, right]), 'buffer')
 }
 
 export interface TreeHead {
@@ -68,8 +68,8 @@ export class MerkleTree {
         (right, left) => (right === undefined ? left : hashNode(left, right)),
         undefined,
       )
-    const hash = root ?? createHash('sha256').digest()
-    return { size: this.#size, rootHash: hash.toString('hex') }
+    const rootHash = root?.toString('hex') ?? hash('sha256', '', 'hex')
+    return { size: this.#size, rootHash }
   }
 }
 
