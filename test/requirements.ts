@@ -185,6 +185,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'whatever fails wherever, a request for a CA has one certificate at most, and its record says what became of it',
     source: 'issue 11, item 5: either side killed at any step resumes',
   },
+  'intermediate.ends-when-revoked': {
+    claim:
+      'a CA whose issuance is revoked signs nothing from then on, and nothing below it is let in where the Revocation is known',
+    source: 'issue 11, item 5: revocation travels',
+  },
   'approver.requester-proved': {
     claim:
       'a certificate of a node is approved for the node itself, for the service account that configuration binds to it, or for its first time as configured; the subject is the node’s own',

@@ -186,7 +186,13 @@ export interface SignerSettings {
   readonly authority:
     | { readonly files: object }
     | { readonly pkcs11: object }
-    | { readonly csr: { readonly namespace: string; readonly secret: string } }
+    | {
+        readonly csr: {
+          readonly namespace: string
+          readonly secret: string
+          readonly revocations?: boolean
+        }
+      }
     | { readonly selfSigned: { readonly namespace: string; readonly secret: string } }
   readonly admin: { readonly port: number }
   readonly profile: { readonly lifetimeSecondsMax: number; readonly backdateSeconds: number }

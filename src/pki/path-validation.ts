@@ -16,8 +16,8 @@ const intermediatesMax = 4
 export type Intermediates = readonly Buffer[] | (() => readonly Buffer[])
 
 /**
- * RFC 5280 §6 from a leaf to an anchor of one trust domain, at `now` (milliseconds); the leaf itself was judged before.
- * Throws `pki/svid-untrusted`, `pki/svid-expired`, `pki/svid-not-yet-valid`.
+ * RFC 5280 §6 from a leaf to an anchor of one trust domain, at `now` (milliseconds); the leaf itself was judged before. Gives the CAs between
+ * the two. Throws `pki/svid-untrusted`, `pki/svid-expired`, `pki/svid-not-yet-valid`.
  */
 export function validatePath(
   leaf: { readonly certificate: Certificate; readonly names: AlternativeNames },
@@ -26,13 +26,14 @@ export function validatePath(
     readonly intermediates: Intermediates
     readonly now: number
   },
-): void {
+): readonly CaCertificate[] {
   const { bundle, intermediates, now } = options
   const given = (): readonly CaCertificate[] =>
     parseIntermediates(typeof intermediates === 'function' ? intermediates() : intermediates)
   const subject = { certificate: leaf.certificate, names: [leaf.names] }
-  const failure = findPath(subject, { bundle, given, now, casBelow: 0 })
-  if (failure !== undefined) throw failure
+  const found = findPath(subject, { bundle, given, now, casBelow: 0 })
+  if (found instanceof CountersignError) throw found
+  return found
 }
 
 function parseIntermediates(ders: readonly Buffer[]): readonly CaCertificate[] {
@@ -59,21 +60,23 @@ interface Search {
   readonly casBelow: number
 }
 
-/** Undefined when some path reaches an anchor, else why the most promising one did not. */
-function findPath(subject: Subject, search: Search): CountersignError | undefined {
+const noneBetween: readonly CaCertificate[] = []
+
+/** The CAs of the first path that reaches an anchor, else why the most promising one did not. */
+function findPath(subject: Subject, search: Search): readonly CaCertificate[] | CountersignError {
   let failure = untrusted(
     `no anchor of trust domain ${quoted(search.bundle.trustDomain)} issued the SVID`,
   )
   for (const issuer of search.bundle.anchors) {
     if (!isNamedIssuer(issuer, subject.certificate)) continue
     const refused = judgeIssuer(issuer, subject, search)
-    if (refused === undefined) return undefined
+    if (refused === undefined) return noneBetween
     failure = refused
   }
   const given = search.given()
   for (const issuer of given) {
     if (!isNamedIssuer(issuer, subject.certificate)) continue
-    const refused =
+    const found =
       judgeIssuer(issuer, subject, search) ??
       findPath(
         {
@@ -86,8 +89,8 @@ function findPath(subject: Subject, search: Search): CountersignError | undefine
           casBelow: search.casBelow + 1,
         },
       )
-    if (refused === undefined) return undefined
-    failure = refused
+    if (!(found instanceof CountersignError)) return [issuer, ...found]
+    failure = found
   }
   return failure
 }

@@ -1,4 +1,5 @@
 import { isDnsLabel, isDnsSubdomain, isLowerCaseLabelValue } from '../identity/kubernetes-name.ts'
+import type { CaCertificate } from './ca-certificate.ts'
 
 /** Which certificates are no longer accepted. Every field that is given must match; at least one is. */
 export interface Revocation {
@@ -41,6 +42,28 @@ export interface Revocable {
         readonly issuanceId: string
       }
     | undefined
+  /** Of a CA, which has no identity: its serial number. */
+  readonly issuanceId?: string
+}
+
+/**
+ * A CA, as a revocation names it: by the issuance alone that its serial number is. It has a name of nobody, and its age ends nothing: what
+ * ends all that was issued before a time means leaves.
+ */
+export function revocableCa({ certificate }: CaCertificate): Revocable {
+  const issuanceId = certificate.serialNumber.toString('hex')
+  return { notBefore: new Date(8.64e15), identity: undefined, issuanceId }
+}
+
+/** The revocation that takes a certificate, or one of the CAs between it and its anchor. */
+export function findRevocation(
+  revocations: Pick<RevocationSource, 'find'>,
+  svid: Revocable,
+  above: readonly Revocable[],
+): Revocation | undefined {
+  const found = revocations.find(svid)
+  if (found !== undefined || above.length === 0) return found
+  return above.map((ca) => revocations.find(ca)).find((each) => each !== undefined)
 }
 
 /** The revocations in force. */
@@ -58,7 +81,7 @@ export function matchRevocation(revocation: Revocation, svid: Revocable): boolea
   const given = [podUid, serviceAccount, tenant, issuanceId, issuedBefore]
   if (given.every((field) => field === undefined)) return false
   if (podUid !== undefined && identity?.pod.uid !== podUid) return false
-  if (issuanceId !== undefined && identity?.issuanceId !== issuanceId) return false
+  if (issuanceId !== undefined && (identity ?? svid).issuanceId !== issuanceId) return false
   if (tenant !== undefined && identity?.tenant !== tenant) return false
   if (serviceAccount !== undefined) {
     if (identity?.namespace.name !== serviceAccount.namespace) return false
@@ -118,8 +141,8 @@ function nameIn({ podUid, issuanceId, serviceAccount, tenant }: Revocation): str
   return tenant === undefined ? anybody : `tenant ${tenant}`
 }
 
-function namesOf({ identity }: Revocable): readonly string[] {
-  if (identity === undefined) return [anybody]
+function namesOf({ identity, issuanceId: ofCa }: Revocable): readonly string[] {
+  if (identity === undefined) return ofCa === undefined ? [anybody] : [anybody, `issuance ${ofCa}`]
   const { pod, issuanceId, namespace, serviceAccount, tenant } = identity
   return [
     anybody,

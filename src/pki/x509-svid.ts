@@ -5,6 +5,7 @@ import { parseSpiffeId, workloadOf } from '../identity/spiffe-id.ts'
 import type { SpiffeId } from '../identity/spiffe-id.ts'
 import type { WorkloadIdentity } from '../identity/workload-identity.ts'
 import type { Bundle } from './bundle.ts'
+import type { CaCertificate } from './ca-certificate.ts'
 import { certificateOctetsMax, readCertificate } from './certificate.ts'
 import type { Certificate } from './certificate.ts'
 import {
@@ -94,7 +95,7 @@ export function parseX509Svid(der: Uint8Array, options: SvidOptions = {}): X509S
 
 /**
  * Whether the SVID is trusted at `now` (milliseconds): its path leads to an anchor of its own trust domain, whose bundle this must be
- * (SPIFFE Federation §7.3). Throws `pki/svid-untrusted`, `pki/svid-expired`, `pki/svid-not-yet-valid`.
+ * (SPIFFE Federation §7.3). Gives the CAs between it and its anchor. Throws `pki/svid-untrusted`, `pki/svid-expired`, `pki/svid-not-yet-valid`.
  */
 export function verifyX509Svid(
   svid: X509Svid,
@@ -103,7 +104,7 @@ export function verifyX509Svid(
     readonly intermediates?: Intermediates
     readonly now: number
   },
-): void {
+): readonly CaCertificate[] {
   const { bundle, intermediates = [], now } = options
   const { trustDomain } = svid.spiffeId
   if (trustDomain !== bundle.trustDomain) {
@@ -113,7 +114,7 @@ export function verifyX509Svid(
     )
   }
   checkTimes('SVID', svid, now)
-  validatePath(svid, { bundle, intermediates, now })
+  return validatePath(svid, { bundle, intermediates, now })
 }
 
 /** X509-SVID §4.1, §4.3, §4.4, §5.2 and RFC 5280 §4.2: a leaf that signs messages, and nothing that signs certificates. */

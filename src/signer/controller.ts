@@ -339,6 +339,7 @@ function rightsOf(options: SignerOptions): SignerRightsOptions {
     trustDomain,
     claimOwners: claims?.owners,
     asksForAuthority: requests !== undefined,
+    endsAuthority: requests?.isRevoked !== undefined,
   }
 }
 

@@ -24,6 +24,8 @@ export interface SignerRightsOptions {
   readonly secret?: LeasePlace
   /** Whether the signer asks for its authority by a CertificateSigningRequest. */
   readonly asksForAuthority?: boolean
+  /** Whether Revocations end it. */
+  readonly endsAuthority?: boolean
   readonly signingRequests?: SigningRequestsOptions | undefined
   /** How pods are given to claims. */
   readonly claimOwners?: OwnerKinds | undefined
@@ -231,7 +233,18 @@ function askingRights(options: SignerRightsOptions): readonly Right[] {
   const right = { ...requests, without: 'no CA can be asked for', optional: true }
   // Where pods ask, too, it is read by the right to read theirs.
   const verbs = signingRequests === undefined ? ['create', 'get'] : ['create']
-  return verbs.map((verb) => ({ ...right, verb }))
+  const revocations = {
+    group: 'countersign.dev',
+    resource: 'revocations',
+    without: 'nothing is signed: a CA that is revoked would sign on',
+  }
+  return [
+    ...verbs.map((verb) => ({ ...right, verb })),
+    ...(options.endsAuthority === true ? ['list', 'watch'] : []).map((verb) => ({
+      ...revocations,
+      verb,
+    })),
+  ]
 }
 
 /** Without these, and by a clock that is wrong, no answer reaches a request that could be used, so none is begun. */

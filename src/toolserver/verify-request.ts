@@ -9,7 +9,12 @@ import type { Role } from '../identity/role.ts'
 import type { BundleSource } from '../pki/bundle.ts'
 import type { Credential, CredentialSource } from '../pki/credential.ts'
 import { intermediatesOf } from '../pki/peer-chain.ts'
-import type { RevocationSource } from '../pki/revocation.ts'
+import {
+  findRevocation,
+  revocableCa,
+  type Revocable,
+  type RevocationSource,
+} from '../pki/revocation.ts'
 import { parseX509Svid, verifyX509Svid, type X509Svid } from '../pki/x509-svid.ts'
 import type { TokenVerifier } from '../token/verify.ts'
 import { callerOf, directCaller, type VerifiedCaller } from './caller.ts'
@@ -50,12 +55,13 @@ export function createRequestVerifier(options: {
   // A certificate cannot change on an open connection, so it is parsed once; whether it is still good is asked each time.
   const shown = new WeakMap<TLSSocket, Shown>()
 
-  const peerOf = (socket: TLSSocket): X509Svid => {
+  const peerOf = (socket: TLSSocket): Peer => {
     const peer = shown.get(socket) ?? readPeer(socket, credential.current(), identityExtensionOid)
     const { svid, intermediates } = peer
-    verifyX509Svid(svid, { bundle: trustBundle.current(), intermediates, now: now() })
+    const verified = { bundle: trustBundle.current(), intermediates, now: now() }
+    const above = verifyX509Svid(svid, verified).map(revocableCa)
     shown.set(socket, peer)
-    return svid
+    return { svid, above }
   }
 
   return async (request, body) => {
@@ -63,8 +69,8 @@ export function createRequestVerifier(options: {
     if (isTooLate(request))
       return refuse(400, 'the connection has ended: the request was not received')
     try {
-      const peer = peerOf(request.socket as TLSSocket)
-      const revoked = revocations === undefined ? undefined : judgeRevoked(peer, revocations)
+      const { svid: peer, above } = peerOf(request.socket as TLSSocket)
+      const revoked = revocations && judgeRevoked({ svid: peer, above }, revocations)
       if (revoked !== undefined) return revoked
       const role = peer.identity?.role
       // A role says what kind of workload it is. Who may speak for others here is who this server names.
@@ -88,8 +94,15 @@ export function createRequestVerifier(options: {
 /** So old what is known of revocations may be before nobody is let in: as with a gateway. */
 export const staleSecondsMax = 120
 
-function judgeRevoked(peer: X509Svid, revocations: RevocationSource): Refusal | undefined {
-  if (revocations.find(peer) !== undefined) return refuse(403, 'certificate is revoked')
+interface Peer {
+  readonly svid: X509Svid
+  /** The CAs between it and its anchor. */
+  readonly above: readonly Revocable[]
+}
+
+function judgeRevoked({ svid, above }: Peer, revocations: RevocationSource): Refusal | undefined {
+  if (findRevocation(revocations, svid, above) !== undefined)
+    return refuse(403, 'certificate is revoked')
   return revocations.staleSeconds > staleSecondsMax
     ? refuse(503, 'revocations are not known')
     : undefined

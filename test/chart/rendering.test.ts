@@ -169,14 +169,19 @@ test('where an agent may ask for others the signer reads what they declare, and 
   assert.deepEqual(config.certificateSigningRequests, signingRequests)
 })
 
-for (const asked of [false, true]) {
-  test(`a signer that asks for its CA gets the rights that it uses for that, also where pods ask=${asked}, and no others`, async () => {
+for (const [asked, ends] of [
+  [false, false],
+  [true, false],
+  [false, true],
+] as const) {
+  test(`a signer that asks for its CA gets the rights that it uses for that, also where pods ask=${asked} and Revocations end it=${ends}, and no others`, async () => {
     requirement('chart.rights-to-the-letter')
     const set = [
       'authority.kind=csr',
       'authority.csr.signerName=clusterissuers.cert-manager.io/platform',
       'authority.csr.anchorsConfigMap=platform-roots',
       `certificateSigningRequests.enabled=${asked}`,
+      `authority.csr.revocations=${ends}`,
     ]
     const values = ['-f', defaultValuesFile, '--set', set.join()]
     const rendering = parseRendering(await renderChart(...values))
@@ -185,7 +190,8 @@ for (const asked of [false, true]) {
     )
     const secret = { namespace: releaseNamespace, name: 'countersign-intermediate' }
     const signingRequests = asked ? { approve: false } : undefined
-    const options = { ...renderedSigner, secret, signingRequests, asksForAuthority: true }
+    const asks = { asksForAuthority: true, endsAuthority: ends }
+    const options = { ...renderedSigner, secret, signingRequests, ...asks }
     assert.deepEqual(given.toSorted(), signerRights(options).map(lineOf).toSorted())
     const file = rendering.find(
       ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'countersign-signer',
@@ -200,6 +206,7 @@ for (const asked of [false, true]) {
         lifetimeSeconds: 7_776_000,
         keyType: 'ECDSAP256',
         annotations: {},
+        revocations: ends,
       },
     })
     const names = rendering

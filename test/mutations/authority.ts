@@ -406,7 +406,7 @@ export const authorityMutations: readonly Mutation[] = [
     claim: belowConfigured,
     without: 'the look whether the anchor of what is prepared is configured still',
     file: asking,
-    edits: [['this.#isConfigured(prepared)\n', 'prepared !== undefined\n']],
+    edits: [['this.#isUsable(prepared)\n', 'prepared !== undefined\n']],
     tests: [requesting],
   },
   {

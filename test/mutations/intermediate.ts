@@ -3,6 +3,7 @@ import { never, type Mutation } from './mutation.ts'
 const answer = 'src/intermediate/answer.ts'
 const judge = 'src/intermediate/judge.ts'
 const written = 'src/pki/intermediate.ts'
+const revoked = 'src/signer/anchors/revoked-authority.ts'
 const tests = ['test/intermediate/answer.test.ts']
 const faults = ['test/intermediate/answer-faults.test.ts']
 const below = ['test/pki/intermediate.test.ts']
@@ -123,6 +124,64 @@ export const intermediateMutations: readonly Mutation[] = [
       ],
     ],
     tests,
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the look of the signer at its CA',
+    file: revoked,
+    edits: [['if (by === undefined) return authority', 'if (by !== null) return authority']],
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the look at the age of what is known',
+    file: revoked,
+    edits: never('revocations.staleSeconds > staleSecondsMax'),
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the end of one that signs on until its successor may',
+    file: revoked,
+    edits: [[' && revocationOf(authority.path, revocations) === undefined', '']],
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the request for another one',
+    file: 'src/signer/anchors/request-authority.ts',
+    edits: [[' && this.#options.isRevoked?.(entry.certificate) !== true', '']],
+    tests: ['test/signer/anchors/request-authority.test.ts'],
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the CAs above a caller',
+    file: 'src/gateway/caller/judge.ts',
+    edits: [
+      [
+        'shown.above = verifyX509Svid(shown.svid, { bundle, intermediates, now }).map(revocableCa)',
+        'verifyX509Svid(shown.svid, { bundle, intermediates, now })',
+      ],
+    ],
+    tests: ['test/gateway/caller/judge.test.ts'],
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the CAs above a tool server',
+    file: 'src/gateway/upstream/tls.ts',
+    edits: [['refuses?.(svid, server.above)', 'refuses?.(svid, [])']],
+    tests: ['test/gateway/upstream/tls.peers.test.ts'],
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the CAs above a gateway',
+    file: 'src/toolserver/verify-request.ts',
+    edits: [['return { svid, above }', 'return { svid, above: above.slice(above.length) }']],
+    tests: ['test/toolserver/verify-request.test.ts'],
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the issuance of a CA',
+    file: 'src/pki/revocation.ts',
+    edits: [['(identity ?? svid).issuanceId', 'identity?.issuanceId']],
+    tests: ['test/signer/anchors/revoked-authority.test.ts'],
   },
   {
     claim: 'intermediate.one-for-a-request',

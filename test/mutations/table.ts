@@ -471,9 +471,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'toolserver.peer-checked-each-request',
     without: 'the judgement of the peer on every request',
     file: 'src/toolserver/verify-request.ts',
-    edits: [
-      ['verifyX509Svid(svid, { bundle: trustBundle.current(), intermediates, now: now() })', ''],
-    ],
+    edits: [['verifyX509Svid(svid, verified).map(revocableCa)', 'verified ? [] : [svid]']],
   },
   {
     claim: 'toolserver.only-through-gateway',
@@ -595,7 +593,7 @@ export const mutations: readonly Mutation[] = [
     claim: 'toolserver.revoked-gateway-refused',
     without: 'the look at revocations',
     file: 'src/toolserver/verify-request.ts',
-    edits: never('revocations.find(peer) !== undefined'),
+    edits: never('findRevocation(revocations, svid, above) !== undefined'),
   },
   {
     claim: 'toolserver.revoked-gateway-refused',

@@ -151,6 +151,7 @@ function authorityUnderRoot(seed: number): AuthorityPems {
     seed,
     issuer,
     extensions: { subjectKeyIdentifier },
+    parts: { serialNumber: hex(`0210${'4a'.repeat(15)}0${seed}`) },
   })
   return {
     certificatePem: formatCertificates([middle]),

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { requireCountersign } from '../../src/toolserver/require-countersign.ts'
 import { createTestAuthority, type TestLeaf } from '../support/test-authority.ts'
+import { parseCaCertificate } from '../../src/pki/ca-certificate.ts'
 import { requirement } from '../requirements.ts'
 
 const authority = createTestAuthority({ underRoot: 3 })
@@ -15,16 +16,19 @@ const gateway = authority.issue({ serviceAccount: 'gateway', role: 'tool-broker'
 const list = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list' })
 
 /** What a tool server answers to a list. */
-async function askAs({ credential }: TestLeaf): Promise<number> {
+async function askAs({ credential }: TestLeaf, revoked?: string): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-toolserver-'))
   await writeFile(join(folder, 'credential.pem'), server.credentialPem, { mode: 0o600 })
   await writeFile(join(folder, 'trust.pem'), authority.bundlePem)
+  const items = [{ metadata: { name: 'r' }, spec: { issuanceID: revoked } }]
+  await writeFile(join(folder, 'revoked.json'), JSON.stringify({ items }))
   await using countersign = await requireCountersign({
     credentialBundle: join(folder, 'credential.pem'),
     trustBundle: join(folder, 'trust.pem'),
     trustDomain: 'test.example',
     gateways: [gateway.identity.spiffeId.uri],
     production: false,
+    ...(revoked === undefined ? {} : { revocations: { file: join(folder, 'revoked.json') } }),
   })
   const guard = countersign.guard((_, response) => void response.writeHead(200).end())
   const listener = createServer(countersign.tlsOptions, guard)
@@ -61,6 +65,14 @@ async function askAs({ credential }: TestLeaf): Promise<number> {
 test('a gateway whose CA is an intermediate is let in', async () => {
   requirement('toolserver.intermediates-accepted')
   assert.equal(await askAs(gateway), 200)
+})
+
+test('a gateway below a CA that is revoked is not let in', async () => {
+  requirement('intermediate.ends-when-revoked')
+  const [ca] = gateway.credential.intermediates
+  const { certificate } = parseCaCertificate(ca ?? assert.fail(), 'pki/authority')
+  assert.equal(await askAs(gateway, certificate.serialNumber.toString('hex')), 403)
+  assert.equal(await askAs(gateway, '0'.repeat(32)), 200)
 })
 
 test('who is no gateway is not let in, whatever its CA', async () => {

@@ -1,3 +1,4 @@
+import { watchRevocations } from '../../gateway/caller/revocation-watch.ts'
 import type { ApiClient, ApiProbe } from '../../kubernetes/api-client.ts'
 import type { LeasePlace } from '../../kubernetes/lease.ts'
 import type { ServerClock } from '../../kubernetes/server-clock.ts'
@@ -6,6 +7,7 @@ import type { Metrics } from '../../metrics.ts'
 import { openAuthorityFiles } from '../../pki/authority-files.ts'
 import { dnsSuffixesOf, type AuthoritySource } from '../../pki/authority.ts'
 import { openBundleFile } from '../../pki/bundle.ts'
+import type { CaCertificate } from '../../pki/ca-certificate.ts'
 import { openRemoteAuthority } from '../../pki/remote-authority.ts'
 import { openToken } from '../../pkcs11/token-key.ts'
 import { awaitAuthority } from '../../signer/anchors/await-authority.ts'
@@ -14,6 +16,7 @@ import {
   openSecretAuthorities,
 } from '../../signer/anchors/secret-authorities.ts'
 import { withoutClientAuthorities } from '../../signer/anchors/client-authorities.ts'
+import { revocationOf, withoutRevoked } from '../../signer/anchors/revoked-authority.ts'
 import type { AuthorityKeeping } from '../../signer/keep-authority.ts'
 import { requestedPlace, secretPlace } from './secret-place.ts'
 import {
@@ -134,7 +137,7 @@ function openSelfSigned(
 async function openRequested(
   csr: CsrConfig,
   config: SignerConfig,
-  { client, log, now }: Parts,
+  { client, log, metrics, now }: Parts,
 ): Promise<OpenAuthority> {
   const { trustDomain, trustBundle } = config
   await using opened = new AsyncDisposableStack()
@@ -142,7 +145,13 @@ async function openRequested(
   const configured = opened.use(await openBundleFile(file))
   const secret = requestedPlace(csr, config, { client, now })
   const following = { ...secret, configured, log }
-  const authorities = opened.use(awaitAuthority(() => openRequestedAuthorities(following), { log }))
+  const kept = awaitAuthority(() => openRequestedAuthorities(following), { log })
+  const watch = { client, log, metrics, firstListSeconds: 0 }
+  const revocations =
+    csr.revocations === true ? opened.use(await watchRevocations(watch)) : undefined
+  const authorities = opened.use(
+    revocations === undefined ? kept : withoutRevoked(kept, revocations),
+  )
   const { signerName, keyType } = csr
   const annotations = { ...annotationsFor(signerName), ...csr.annotations }
   const requests = {
@@ -155,6 +164,8 @@ async function openRequested(
     configured,
     probe: client,
     propagationSeconds: trustBundle.propagationSeconds,
+    isRevoked:
+      revocations && ((ca: CaCertificate) => revocationOf([ca], revocations) !== undefined),
   }
   const { namespace, name } = secret
   const moved = opened.move()

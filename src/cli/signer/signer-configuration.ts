@@ -62,6 +62,8 @@ export interface CsrConfig {
   readonly lifetimeSeconds: number
   readonly keyType: KeyType
   readonly annotations: Readonly<Record<string, string>>
+  /** Whether Revocations of the cluster end a CA, by the issuance that its serial number is. */
+  readonly revocations?: boolean
 }
 
 /** How often the signer replaces the CA that it makes. */
@@ -239,6 +241,7 @@ function csrSchema(folder: string): z.ZodType<CsrConfig> {
     lifetimeSeconds: z.int().min(172_800).max(315_360_000).default(7_776_000),
     keyType: z.enum(keyTypes).default('ECDSAP256'),
     annotations: z.record(z.string().min(1).max(317), z.string().max(4096)).default({}),
+    revocations: z.boolean().default(false),
   })
 }
 

@@ -69,8 +69,10 @@ function ownRightsOfSigner(settings: SignerSettings): readonly Right[] {
   const options = { ...names, signingRequests, claimOwners: settings.claims?.owners }
   if ('files' in authority || 'pkcs11' in authority) return signerRights(options)
   const asksForAuthority = 'csr' in authority
-  const { namespace, secret } = asksForAuthority ? authority.csr : authority.selfSigned
-  return signerRights({ ...options, asksForAuthority, secret: { namespace, name: secret } })
+  const { namespace, secret } = 'csr' in authority ? authority.csr : authority.selfSigned
+  const endsAuthority = 'csr' in authority && authority.csr.revocations === true
+  const place = { namespace, name: secret }
+  return signerRights({ ...options, asksForAuthority, endsAuthority, secret: place })
 }
 
 async function askFor(

@@ -4,6 +4,7 @@ import { CountersignError } from '../../errors.ts'
 import type { Bundle } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
+import type { Revocable } from '../../pki/revocation.ts'
 import type { X509Svid } from '../../pki/x509-svid.ts'
 import { identityRefusal, type Refusal } from '../refusal.ts'
 import type { Account, BodyRoom, Unsent } from '../shares.ts'
@@ -20,6 +21,8 @@ export interface Shown extends Named {
   readonly intermediates: () => readonly Buffer[]
   /** The bundle that the chain was last verified with: another one means verifying again. */
   verifiedWith: Bundle | undefined
+  /** The CAs between it and the anchor of that bundle, as they may be revoked. */
+  above: readonly Revocable[]
 }
 
 /** Who is at the other end of one TLS connection: parsed and verified once, judged on every request. */
@@ -68,6 +71,7 @@ export function createCallerReader(
         ...readCertificate(raw),
         intermediates: () => intermediatesOf(socket, { intermediates }),
         verifiedWith: undefined,
+        above: [],
       }
       const { svid } = shown
       const { uri } = svid.spiffeId

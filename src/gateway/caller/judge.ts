@@ -6,7 +6,12 @@ import { identityRefusal, unavailable, type Refusal } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { Caller, Shown } from './caller.ts'
-import type { RevocationSource } from '../../pki/revocation.ts'
+import {
+  findRevocation,
+  revocableCa,
+  type Revocable,
+  type RevocationSource,
+} from '../../pki/revocation.ts'
 import type { NamespaceSource, PodSource } from './workload-sources.ts'
 
 export interface JudgeOptions {
@@ -42,9 +47,7 @@ export function createJudge(options: JudgeOptions): (caller: Caller) => Judgemen
   return (caller) => {
     const untrusted = judgeTrust(caller)
     if (untrusted !== undefined) return untrusted
-    return (
-      revokedBy(options, caller.svid) ?? judgeSources(options) ?? judgeWorkload(caller, options)
-    )
+    return revokedBy(options, caller) ?? judgeSources(options) ?? judgeWorkload(caller, options)
   }
 }
 
@@ -54,7 +57,7 @@ export function createAbsentJudge(
 ): (caller: Caller) => Judgement {
   return (caller) =>
     judgeWithdrawn(caller, options.now()) ??
-    revokedBy(options, caller.svid) ??
+    revokedBy(options, caller) ??
     judgeWorkload(caller, options)
 }
 
@@ -70,9 +73,9 @@ export function judgeWithdrawn(shown: Shown, now: number): Refusal | undefined {
 
 function revokedBy(
   { revocations }: Pick<JudgeOptions, 'revocations'>,
-  svid: X509Svid,
+  { svid, above }: Pick<Shown, 'svid' | 'above'>,
 ): Refusal | undefined {
-  const revocation = revocations.find(svid)
+  const revocation = findRevocation(revocations, svid, above)
   if (revocation !== undefined) {
     return identityRefusal('certificate is revoked', `revocation ${revocation.name}`)
   }
@@ -80,7 +83,7 @@ function revokedBy(
 }
 
 /** Whether a tool server's certificate still counts, beyond what it says itself: why not, if not. */
-export type ServerJudge = (svid: X509Svid) => Soon<string | undefined>
+export type ServerJudge = (svid: X509Svid, above?: readonly Revocable[]) => Soon<string | undefined>
 
 /**
  * Judges a tool server as a caller is: by revocations, its pod and its namespace. Without our extension it names neither. While what
@@ -90,9 +93,9 @@ export function createServerJudge(
   options: Pick<JudgeOptions, 'revocations' | 'pods' | 'namespaces'>,
 ): ServerJudge {
   const { revocations } = options
-  return (svid) => {
+  return (svid, above = []) => {
     const { identity } = svid
-    const found = revocations.find(svid)
+    const found = findRevocation(revocations, svid, above)
     if (found !== undefined) return `certificate is revoked: revocation ${found.name}`
     if (identity === undefined) return undefined
     return whenThere(judgeWorkload({ identity }, options), (refusal) => refusal?.message)
@@ -161,7 +164,8 @@ function verifyWith(shown: Shown, bundle: Bundle | undefined, now: number): Refu
   if (bundle === undefined) return bundleNotKnown
   if (shown.verifiedWith === bundle) return undefined
   try {
-    verifyX509Svid(shown.svid, { bundle, intermediates: shown.intermediates, now })
+    const { intermediates } = shown
+    shown.above = verifyX509Svid(shown.svid, { bundle, intermediates, now }).map(revocableCa)
     shown.verifiedWith = bundle
     return undefined
   } catch (error) {

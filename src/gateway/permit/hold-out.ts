@@ -190,7 +190,7 @@ function createCounts({
     // One that is in our list no more is not ours: its names are none of our names.
     const { trustDomain } = read.svid.spiffeId
     if (!read.foreign && trustDomain !== trustBundle.current().trustDomain) return false
-    const shown = { ...read, intermediates: () => [], verifiedWith: undefined }
+    const shown = { ...read, intermediates: () => [], verifiedWith: undefined, above: [] }
     if (judgeWithdrawn(shown, now()) !== undefined) return false
     if (isOwnCall(verdict.by, read.identity, request)) return false
     const decided = await decisions.decideApproval({

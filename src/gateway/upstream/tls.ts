@@ -7,6 +7,7 @@ import type { SpiffeId } from '../../identity/spiffe-id.ts'
 import type { Bundle, BundleSource } from '../../pki/bundle.ts'
 import type { CredentialSource } from '../../pki/credential.ts'
 import { intermediatesOf } from '../../pki/peer-chain.ts'
+import { revocableCa, type Revocable } from '../../pki/revocation.ts'
 import {
   parseX509Svid,
   verifyX509Svid,
@@ -33,7 +34,10 @@ export interface ConnectorOptions {
   readonly lookup?: LookupFunction
 }
 
-export type Refuses = (svid: X509Svid) => string | undefined | Promise<string | undefined>
+export type Refuses = (
+  svid: X509Svid,
+  above: readonly Revocable[],
+) => string | undefined | Promise<string | undefined>
 
 /** Opens connections to one upstream, and knows those that are open. */
 export interface Connector {
@@ -49,6 +53,8 @@ interface Server {
   readonly intermediates: readonly Buffer[]
   /** The bundle that the chain was last verified with: another one means verifying again. */
   verifiedWith: Bundle | undefined
+  /** The CAs between it and the anchor of that bundle, as they may be revoked. */
+  above: readonly Revocable[]
 }
 
 /**
@@ -153,7 +159,7 @@ function createServerReader({
     if (!socket.authorized || raw === undefined) {
       throw new CountersignError('gateway/upstream-identity', 'upstream has shown no certificate')
     }
-    return { svid: read(raw), intermediates, verifiedWith: undefined }
+    return { svid: read(raw), intermediates, verifiedWith: undefined, above: [] }
   }
 }
 
@@ -190,10 +196,10 @@ function verifyServer(
   }
   const bundle = trustBundle.current()
   if (server.verifiedWith !== bundle) {
-    verifyX509Svid(svid, { bundle, intermediates, now: now() })
+    server.above = verifyX509Svid(svid, { bundle, intermediates, now: now() }).map(revocableCa)
     server.verifiedWith = bundle
   }
-  const refused = refuses?.(svid)
+  const refused = refuses?.(svid, server.above)
   if (typeof refused === 'string') throw revoked(refused)
   return refused?.then((asked) => (asked === undefined ? null : revoked(asked)))
 }

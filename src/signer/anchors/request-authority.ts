@@ -12,6 +12,7 @@ import {
 } from '../../pki/authority-journal.ts'
 import { prepare, shortName } from '../../pki/authority-steps.ts'
 import type { AuthoritySource } from '../../pki/authority.ts'
+import type { CaCertificate } from '../../pki/ca-certificate.ts'
 import type { KeyType } from '../../pki/subject-key.ts'
 import type { Condition } from '../../readiness.ts'
 import { requestCertificate, type Answered } from '../../renewal/request-certificate.ts'
@@ -65,6 +66,8 @@ export interface AuthorityRequestsOptions {
   /** Of the replica whose turn it is, and of it alone: what is proved of the anchors on their way to readers. */
   readonly held: () => Delivery | undefined
   readonly propagationSeconds: number
+  /** Whether a Revocation takes a CA: another one is asked for at once. None does unless told. */
+  readonly isRevoked?: ((ca: CaCertificate) => boolean) | undefined
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
@@ -75,7 +78,7 @@ export interface AuthorityRequestsOptions {
 /** What is told to a signer of it. */
 export type SignerRequests = Pick<
   AuthorityRequestsOptions,
-  'request' | 'secret' | 'configured' | 'probe' | 'propagationSeconds'
+  'request' | 'secret' | 'configured' | 'probe' | 'propagationSeconds' | 'isRevoked'
 >
 
 export interface AuthorityRequests extends AsyncDisposable {
@@ -191,7 +194,7 @@ class Requests implements AuthorityRequests {
   }
 
   /**
-   * Of the first one, and of one that leads to an anchor which is configured no more: at once. Of the others by the life that we have had of it: one
+   * Of the first one, and of one that is revoked, or leads to an anchor which is configured no more: at once. Of the others by the life that we have had of it: one
    * that was said to have begun years ago would else be due as soon as it is there, and so would the next.
    */
   #renewAt(journal: Journal): number {
@@ -204,7 +207,11 @@ class Requests implements AuthorityRequests {
 
   #inForce(journal: Journal): JournalEntry | undefined {
     const active = activeOf(journal)
-    return active !== undefined && this.#isConfigured(active) ? active : undefined
+    return active !== undefined && this.#isUsable(active) ? active : undefined
+  }
+
+  #isUsable(entry: JournalEntry): boolean {
+    return this.#isConfigured(entry) && this.#options.isRevoked?.(entry.certificate) !== true
   }
 
   /** Throws `pki/bundle` while the file of anchors cannot be read: nothing is asked for on a guess. */
@@ -307,7 +314,7 @@ class Requests implements AuthorityRequests {
     this.#next = `${authority} is prepared`
     const hasEnded = prepared.notAfter.getTime() < now()
     const step: RotationStep =
-      !hasEnded && this.#isConfigured(prepared)
+      !hasEnded && this.#isUsable(prepared)
         ? { kind: 'activate', leaked: false, delivered: false, delivery, propagationSeconds }
         : { kind: 'revoke', name: authority }
     const { metadata } = await rotateAuthority(step, secret, journal)
@@ -354,6 +361,6 @@ const texts = {
   ],
   revoke: [
     'CaGivenUp',
-    'has ended, or leads to an anchor that is configured no more: another one is asked for',
+    'has ended, is revoked, or leads to an anchor that is configured no more: another one is asked for',
   ],
 } as const

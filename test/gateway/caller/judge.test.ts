@@ -4,9 +4,18 @@ import { requirement } from '../../requirements.ts'
 import { Bag } from '../../../src/bag.ts'
 import type { Caller } from '../../../src/gateway/caller/caller.ts'
 import { emptyCeiling } from '../../../src/identity/ceiling.ts'
-import { createAbsentJudge, createJudge } from '../../../src/gateway/caller/judge.ts'
+import {
+  createAbsentJudge,
+  createJudge,
+  createServerJudge,
+} from '../../../src/gateway/caller/judge.ts'
 import type { NamespaceSource, PodSource } from '../../../src/gateway/caller/workload-sources.ts'
-import type { RevocationSource } from '../../../src/pki/revocation.ts'
+import { parseCaCertificate } from '../../../src/pki/ca-certificate.ts'
+import {
+  createRevocationFinder,
+  type Revocation,
+  type RevocationSource,
+} from '../../../src/pki/revocation.ts'
 import { eventually } from '../../support/eventually.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import type { DecisionInput } from '../../../src/policy/authorizer.ts'
@@ -65,7 +74,11 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     staleSecondsMax: 120,
     now: () => facts.now ?? Date.now(),
   })
-  const caller: Caller = {
+  return judge(callerOf(facts))
+}
+
+function callerOf({ foreign }: Pick<Facts, 'foreign'>): Caller {
+  return {
     svid,
     identity,
     owner: 'owner',
@@ -77,10 +90,10 @@ function judgeOnce(facts: Facts): ReturnType<ReturnType<typeof createJudge>> {
     ended: undefined,
     open: 0,
     intermediates: () => [],
-    foreign: facts.foreign,
+    foreign,
     verifiedWith: undefined,
+    above: [],
   }
-  return judge(caller)
 }
 
 const knowing = (bundle: typeof authority.bundle | undefined): Caller['foreign'] => ({
@@ -88,6 +101,44 @@ const knowing = (bundle: typeof authority.bundle | undefined): Caller['foreign']
   ceiling: emptyCeiling,
   bundle: () => bundle,
   ...unchanging,
+})
+
+test('who has a certificate below a CA that is revoked is no caller, and no tool server', async () => {
+  requirement('intermediate.ends-when-revoked')
+  const below = createTestAuthority({ underRoot: 3 })
+  const leaf = below.issue({ role: 'agent', tenant: 'acme' })
+  const [ca] = leaf.credential.intermediates
+  const { certificate } = parseCaCertificate(ca ?? assert.fail(), 'pki/authority')
+  const issuanceId = certificate.serialNumber.toString('hex')
+  let list: readonly Revocation[] = []
+  const sources = {
+    revocations: { find: createRevocationFinder(() => list), staleSeconds: 0, ...unchanging },
+    pods: { alive: () => true, staleSeconds: 0, ...unchanging },
+    namespaces: { drift: () => undefined, staleSeconds: 0, ...unchanging },
+  }
+  const judge = createJudge({
+    ...sources,
+    trustBundle: { current: () => below.bundle, ...unchanging },
+    staleSecondsMax: 120,
+    now: Date.now,
+  })
+  const judgeServer = createServerJudge(sources)
+  const caller: Caller = {
+    ...callerOf({ foreign: undefined }),
+    svid: leaf.credential.svid,
+    identity: leaf.identity,
+    intermediates: () => leaf.credential.intermediates,
+  }
+  assert.equal(await judge(caller), undefined)
+  assert.equal(await judgeServer(caller.svid, caller.above), undefined)
+  list = [{ name: 'leaked', issuanceId, reason: '' }]
+  assert.equal((await judge(caller))?.message, 'certificate is revoked')
+  const said = 'certificate is revoked: revocation leaked'
+  assert.equal(await judgeServer(caller.svid, caller.above), said)
+  assert.equal(
+    (await createAbsentJudge({ ...sources, now: Date.now })(caller))?.message,
+    'certificate is revoked',
+  )
 })
 
 const rejecting = (): Promise<never> => Promise.reject(new Error('timed out'))

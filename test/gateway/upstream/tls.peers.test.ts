@@ -6,6 +6,7 @@ import { createConnector, type ConnectorOptions } from '../../../src/gateway/ups
 import { checkedLookup } from '../../../src/gateway/upstream/reachable.ts'
 import { parseBundle, type Bundle } from '../../../src/pki/bundle.ts'
 import { eventually } from '../../support/eventually.ts'
+import { parseCaCertificate } from '../../../src/pki/ca-certificate.ts'
 import { createTestAuthority, type TestAuthority } from '../../support/test-authority.ts'
 import { requirement } from '../../requirements.ts'
 import { changeable } from '../world/world.ts'
@@ -106,6 +107,18 @@ test('a tool server whose certificate is revoked is not let in', async () => {
     code: 'gateway/upstream-revoked',
     message: 'certificate is revoked',
   })
+})
+
+test('of a tool server it is asked, too, whether the CAs between it and its anchor are revoked', async () => {
+  requirement('intermediate.ends-when-revoked')
+  await using stage = await openStage(underRoot)
+  const [ca] = stage.server.credential.intermediates
+  const { certificate } = parseCaCertificate(ca ?? assert.fail(), 'pki/authority')
+  const revoked = certificate.serialNumber.toString('hex')
+  const asked = stage.connect({
+    refuses: (_, above) => above.find(({ issuanceId }) => issuanceId === revoked)?.issuanceId,
+  })
+  await assert.rejects(asked, { code: 'gateway/upstream-revoked', message: revoked })
 })
 
 test('a connection ends when its tool server is revoked, and not before', async () => {

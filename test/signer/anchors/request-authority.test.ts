@@ -136,6 +136,27 @@ test('what leads to an anchor that is configured no more signs nothing, and anot
   assert.equal(one.source.rotation?.maySign(first), false, 'not even until its successor does')
 })
 
+test('a CA that is revoked signs nothing, and another one is asked for, and signs, at once', async () => {
+  requirement('intermediate.ends-when-revoked')
+  await using world = new World()
+  const one = await world.open('one')
+  await toFirst(world)
+  const first = one.source.current()
+  world.revoke(first.certificate.certificate.serialNumber.toString('hex'))
+  assert.deepEqual(world.signs(), ['nothing'])
+  assert.throws(() => one.source.current(), {
+    code: 'pki/authority-unavailable',
+    message: 'authority is revoked, by the Revocation leaked',
+  })
+  assert.equal(one.source.rotation?.maySign(first), false)
+  await world.until('asked again', () => world.waiting() !== undefined)
+  assert.deepEqual(world.signs(), ['nothing'])
+  world.issue()
+  await world.until('signs', () => world.signs()[0] !== 'nothing')
+  assert.notEqual(world.signs()[0], first.certificate.sha256)
+  assert.equal(one.source.rotation.maySign(first), false)
+})
+
 test('an anchor that is configured no more goes at once where nothing was signed below it', async () => {
   await using world = new World()
   await world.open('one')

@@ -10,12 +10,14 @@ import { createMetrics, type Metrics, type MetricsPage } from '../../../src/metr
 import { parseJournal } from '../../../src/pki/authority-journal.ts'
 import { parseBundle, type Bundle } from '../../../src/pki/bundle.ts'
 import type { AuthoritySource } from '../../../src/pki/authority.ts'
+import { createRevocationFinder, type Revocation } from '../../../src/pki/revocation.ts'
 import type { AuthoritySecretOptions } from '../../../src/signer/anchors/authority-secret.ts'
 import { readPublishedAnchors } from '../../../src/signer/anchors/published-anchors.ts'
 import {
   startAuthorityRequests,
   type AuthorityRequests,
 } from '../../../src/signer/anchors/request-authority.ts'
+import { revocationOf, withoutRevoked } from '../../../src/signer/anchors/revoked-authority.ts'
 import { openRequestedAuthorities } from '../../../src/signer/anchors/secret-authorities.ts'
 import {
   startTrustBundlePublisher,
@@ -54,6 +56,9 @@ export class World implements AsyncDisposable {
   passed = 0
   /** Where the CAs are kept. */
   readonly secret: AuthoritySecretOptions
+  /** By issuance, which the serial number of a CA is. */
+  revoked: readonly Revocation[] = []
+  readonly #revokedChanged = createListeners()
   readonly #anchorsChanged = createListeners()
   #configured: Bundle
   #next = Promise.withResolvers<void>()
@@ -103,6 +108,11 @@ export class World implements AsyncDisposable {
     this.#anchorsChanged.tell()
   }
 
+  revoke(issuanceId: string): void {
+    this.revoked = [...this.revoked, { name: 'leaked', issuanceId, reason: '' }]
+    this.#revokedChanged.tell()
+  }
+
   async open(holder: string): Promise<Replica> {
     const { cluster, delay, probe, secret, now } = this
     const configured = {
@@ -112,7 +122,12 @@ export class World implements AsyncDisposable {
     }
     const clocks = { now, steadyNow: now }
     const following = { ...secret, ...clocks, configured, delay, log: silentLog }
-    const source = await openRequestedAuthorities(following)
+    const revocations = {
+      find: createRevocationFinder(() => this.revoked),
+      staleSeconds: 0,
+      onChange: this.#revokedChanged.onChange,
+    }
+    const source = withoutRevoked(await openRequestedAuthorities(following), revocations)
     const publisher = startTrustBundlePublisher({
       client: cluster,
       place: clusterTrustBundlePlace({
@@ -149,6 +164,7 @@ export class World implements AsyncDisposable {
       held: () =>
         this.servesBundles ? publisher.held() : { bundle: undefined, secondsOf: () => undefined },
       propagationSeconds,
+      isRevoked: (ca) => revocationOf([ca], revocations) !== undefined,
       log: silentLog,
       metrics: this.metrics,
       now,
