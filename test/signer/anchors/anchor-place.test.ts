@@ -7,7 +7,7 @@ import { requirement } from '../../requirements.ts'
 import { eventually } from '../../support/eventually.ts'
 import { FakeCluster, readsOf } from '../../support/fake-cluster.ts'
 import { signerName } from '../asked.ts'
-import { newAuthority } from '../signer-world.ts'
+import { newAuthority, populatedCluster, putRequest, startSigner } from '../signer-world.ts'
 import {
   Rotating,
   World,
@@ -167,4 +167,18 @@ test('anchors that cannot be read are nobody’s: nothing is published without t
   await using published = publish(cluster, authorities)
   await eventually('a refusal', () => /status 403/.test(published.publication.condition().reason))
   assert.equal(signs(published, authorities), false)
+})
+
+test('a signer in a cluster without ClusterTrustBundles issues below what its ConfigMap has, and its bundle endpoint has something to serve', async () => {
+  requirement('signer.anchors-before-signatures')
+  const cluster = populatedCluster()
+  cluster.served.set('certificates.k8s.io/v1', ['podcertificaterequests'])
+  cluster.put('configmaps', { metadata: { name: configMap, namespace: lease.namespace } })
+  await using world = await startSigner(cluster, { trustBundleConfigMap: configMap })
+  await eventually('ready', () => world.signer.ready)
+  const said = world.signer.conditions().find(({ name }) => name === 'trust-bundle')
+  assert.equal(said?.reason, `ConfigMap ${lease.namespace}/${configMap} is published`)
+  putRequest(cluster)
+  assert.equal((await world.terminal()).conditions[0].type, 'Issued')
+  assert.equal(world.signer.published()?.anchors.length, 1)
 })
