@@ -2,11 +2,12 @@
  * A signer under load on a real API server, beside a plain one of client-go: how long a request waits at a pace, and how fast many at
  * once and a queue after a pause are answered. Both take turns in one run. Needs what `npm run test:cluster` needs, and Go.
  *
- *     npm run bench storm -- [--paces=10,50,100] [--seconds=10] [--burst=2000] [--rounds=2] [--only=signer|client-go] [--json]
+ *     npm run bench storm -- [--paces=10,50,100] [--seconds=10] [--burst=2000] [--rounds=2] [--only=signer|client-go]
+ *         [--before=<another tree>] [--json]
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { createPlainClient, type PlainClient } from '../test/support/plain-client.ts'
@@ -14,7 +15,13 @@ import { startRealCluster } from '../test/support/real-cluster.ts'
 import { cpuMicroseconds, residentMebibytes } from './rig/process-figures.ts'
 import { median, quantile, report, rounded, type Cell } from './rig/report.ts'
 import { countCalls } from './storm/api-calls.ts'
-import { signerNames, startOurs, startPeer, type Contestant } from './storm/contestants.ts'
+import {
+  signerNames,
+  startBefore,
+  startOurs,
+  startPeer,
+  type Contestant,
+} from './storm/contestants.ts'
 import { buildPeer, startDriver, type Answer, type Driver } from './storm/driver.ts'
 
 const { values } = parseArgs({
@@ -24,6 +31,7 @@ const { values } = parseArgs({
     burst: { type: 'string', default: '2000' },
     rounds: { type: 'string', default: '2' },
     only: { type: 'string' },
+    before: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -62,6 +70,9 @@ async function main(): Promise<void> {
     await driver.pods(Number(values.burst), Object.values(signerNames))
     const contestants: Contestant[] = []
     if (values.only !== 'client-go') contestants.push(await startOurs(cluster, folder))
+    if (values.before !== undefined) {
+      contestants.push(await startBefore(cluster, { folder, root: resolve(values.before) }))
+    }
     if (values.only !== 'signer') contestants.push(await startPeer(cluster, { folder, program }))
     try {
       await measure({ driver, admin, contestants })

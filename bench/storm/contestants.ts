@@ -26,6 +26,7 @@ export const trustDomain = 'storm.example'
 
 export const signerNames = {
   ours: 'countersign.dev/storm',
+  before: 'countersign.dev/before',
   peer: 'peer.example/storm',
 } as const
 
@@ -36,13 +37,37 @@ function userOf(name: string): { name: string; groups: readonly string[] } {
 }
 
 /** With more of the signer's configuration, if any. */
-export async function startOurs(
+export function startOurs(
   cluster: Cluster,
   folder: string,
   more: object = {},
 ): Promise<Contestant> {
-  const program = await writeProgram(folder)
-  const authority = writeAuthority(folder, 'ours')
+  const root = join(import.meta.dirname, '..', '..')
+  return startSigner(cluster, { folder, root, who: 'ours', name: 'signer', more })
+}
+
+/** The signer of another tree, with its packages installed. */
+export function startBefore(
+  cluster: Cluster,
+  options: { readonly folder: string; readonly root: string },
+): Promise<Contestant> {
+  return startSigner(cluster, { ...options, who: 'before', name: 'signer before', more: {} })
+}
+
+async function startSigner(
+  cluster: Cluster,
+  options: {
+    readonly folder: string
+    readonly root: string
+    readonly who: 'ours' | 'before'
+    readonly name: string
+    readonly more: object
+  },
+): Promise<Contestant> {
+  const { root, who, name, more } = options
+  const folder = join(options.folder, who)
+  const program = await writeProgram(folder, root)
+  const authority = writeAuthority(folder)
   const port = 20_000 + Math.floor(Math.random() * 20_000)
   const configuration = join(folder, 'signer.json')
   writeFileSync(
@@ -50,12 +75,12 @@ export async function startOurs(
     JSON.stringify({
       trustDomain,
       cluster: 'storm',
-      signerName: signerNames.ours,
-      kubeconfig: await cluster.kubeconfigFor(userOf('ours')),
-      replica: 'storm',
+      signerName: signerNames[who],
+      kubeconfig: await cluster.kubeconfigFor(userOf(who)),
+      replica: who,
       authority: { files: authority },
       production: false,
-      lease: { namespace: system },
+      lease: { namespace: system, ...(who === 'ours' ? {} : { name: who }) },
       ledger: { file: join(folder, 'ledger') },
       admin: { port },
       log: { level: 'info' },
@@ -65,7 +90,7 @@ export async function startOurs(
   const words = [...config.Entrypoint.slice(1, -1), program, 'signer', '--config', configuration]
   const child = start(process.execPath, words, join(folder, 'signer.log'))
   await untilReady(child, port)
-  return contestant({ name: 'signer', signerName: signerNames.ours }, child)
+  return contestant({ name, signerName: signerNames[who] }, child)
 }
 
 export async function startPeer(
@@ -73,7 +98,7 @@ export async function startPeer(
   options: { readonly folder: string; readonly program: string },
 ): Promise<Contestant> {
   const { folder, program } = options
-  const { certificate, privateKey } = writeAuthority(folder, 'peer')
+  const { certificate, privateKey } = writeAuthority(join(folder, 'peer'))
   const kubeconfig = await cluster.kubeconfigFor(userOf('peer'))
   const words = ['sign', kubeconfig, signerNames.peer, certificate, privateKey]
   const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -82,8 +107,7 @@ export async function startPeer(
   return contestant({ name: 'client-go', signerName: signerNames.peer }, child)
 }
 
-async function writeProgram(folder: string): Promise<string> {
-  const root = join(import.meta.dirname, '..', '..')
+async function writeProgram(folder: string, root: string): Promise<string> {
   const { files } = await bundleProgram(root)
   const target = join(folder, 'dist', 'cli')
   mkdirSync(target, { recursive: true })
@@ -93,10 +117,13 @@ async function writeProgram(folder: string): Promise<string> {
   return join(target, mainModule)
 }
 
-function writeAuthority(folder: string, name: string): { certificate: string; privateKey: string } {
+/** In a folder of its own, as a Secret is mounted: that folder is watched, and nothing else is written there. */
+function writeAuthority(beside: string): { certificate: string; privateKey: string } {
   const { certificatePem, privateKeyPem } = createTestAuthority({ trustDomain })
-  const certificate = join(folder, `${name}.pem`)
-  const privateKey = join(folder, `${name}-key.pem`)
+  const folder = join(beside, 'authority')
+  mkdirSync(folder, { recursive: true })
+  const certificate = join(folder, 'tls.crt')
+  const privateKey = join(folder, 'tls.key')
   writeFileSync(certificate, certificatePem)
   writeFileSync(privateKey, privateKeyPem, { mode: 0o600 })
   return { certificate, privateKey }

@@ -128,17 +128,32 @@ async function answerOf(
   return { status, headers, text: scanner.end() }
 }
 
-/** Ends what it guards when the time is over; `reset` starts the time again. */
-function startTimer(seconds: number): { signal: AbortSignal; reset(): void; clear(): void } {
+interface Timer {
+  /** Aborts with the caller's reason, or with a `TimeoutError`. */
+  readonly signal: AbortSignal
+  reset(): void
+  clear(): void
+}
+
+/**
+ * Ends what it guards when the time is over, or when the caller aborts; `reset` starts the time again. `AbortSignal.any` is left alone: a
+ * caller's signal lives as long as the program, and keeps a weak reference for each request that was made under it.
+ */
+function startTimer(seconds: number, caller: AbortSignal | undefined): Timer {
   const controller = new AbortController()
   const timer = setTimeout(
     () => controller.abort(new DOMException(`nothing for ${seconds} s`, 'TimeoutError')),
     seconds * 1000,
   )
+  const stop = (): void => controller.abort(caller?.reason)
+  caller?.addEventListener('abort', stop)
   return {
     signal: controller.signal,
     reset: () => timer.refresh(),
-    clear: () => clearTimeout(timer),
+    clear: () => {
+      clearTimeout(timer)
+      caller?.removeEventListener('abort', stop)
+    },
   }
 }
 
@@ -170,8 +185,7 @@ function createAsk(
     caller?.throwIfAborted()
     const kind = path.startsWith(leasesPath) ? 'lease' : 'plain'
     const ofKind = kind === 'lease' ? leaseTimeoutSecondsDefault : timeoutSecondsDefault
-    const timer = startTimer(request.timeoutSeconds ?? ofKind)
-    const signal = caller === undefined ? timer.signal : AbortSignal.any([caller, timer.signal])
+    const timer = startTimer(request.timeoutSeconds ?? ofKind, caller)
     try {
       const response = await send({
         connection,
@@ -183,7 +197,7 @@ function createAsk(
         contentType: request.contentType,
         as: request.as,
         kind,
-        signal,
+        signal: timer.signal,
       })
       const answer = await answerOf(response, what, request)
       told(answer, askedAt)
@@ -221,8 +235,7 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
     const { path, query, signal: caller, idleSeconds = idleSecondsDefault } = stream
     const what = `WATCH ${path}`
     caller.throwIfAborted()
-    const timer = startTimer(idleSeconds)
-    const signal = AbortSignal.any([caller, timer.signal])
+    const timer = startTimer(idleSeconds, caller)
     let response: IncomingMessage | undefined
     try {
       response = await send({
@@ -235,7 +248,7 @@ function createStream(connection: Connection, userAgent: string): ApiClient['str
         contentType: undefined,
         as: undefined,
         kind: 'stream',
-        signal,
+        signal: timer.signal,
       })
       if (!isSuccess(response.statusCode)) {
         throw refusal(what, await answerOf(response, what, {}))

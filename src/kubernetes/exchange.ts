@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { urlToHttpOptions } from 'node:url'
 import { CountersignError } from '../errors.ts'
 import type { Connection, ConnectionOptions } from './connection.ts'
 
@@ -16,6 +17,7 @@ export interface Exchange {
   readonly as: { readonly user: string; readonly groups: readonly string[] } | undefined
   /** `stream`: its answer may last, so it gets a connection of its own. `lease`: whoever waits for others here loses what it holds. */
   readonly kind: 'plain' | 'lease' | 'stream'
+  /** Ends the request, and its answer. Of this exchange alone: what listens to it is never taken away. */
   readonly signal: AbortSignal
 }
 
@@ -30,14 +32,12 @@ async function sendOnce(
   { agents, headers }: ConnectionOptions,
 ): Promise<{ response: IncomingMessage } | { error: unknown; stale: boolean }> {
   const { connection, body, as, signal } = exchange
-  const url = new URL(connection.server)
-  url.pathname = `${url.pathname.replace(/\/$/, '')}${exchange.path}`
-  url.search = new URLSearchParams(exchange.query).toString()
   return new Promise((resolve) => {
-    const outgoing = httpsRequest(url, {
+    const outgoing = httpsRequest({
+      ...urlToHttpOptions(connection.server),
+      path: pathOf(exchange),
       agent: agents[exchange.kind],
       method: exchange.method,
-      signal,
       headers: {
         ...headers,
         accept: 'application/json',
@@ -51,19 +51,25 @@ async function sendOnce(
           : { 'impersonate-user': as.user, 'impersonate-group': [...as.groups] }),
       },
     })
-    // Node tells of an abort only once the request has a connection, for which it may wait longer than anybody waits for it.
-    const stop = (): void => resolve({ error: signal.reason, stale: false })
+    const stop = (): void => {
+      outgoing.destroy(signal.reason as Error)
+      // Node tells of it only once the request has a connection, for which it may wait longer than anybody waits for it.
+      resolve({ error: signal.reason, stale: false })
+    }
     signal.addEventListener('abort', stop, { once: true })
-    outgoing.on('error', (error) => {
-      signal.removeEventListener('abort', stop)
-      resolve({ error, stale: isStaleConnection(error, outgoing.reusedSocket) })
-    })
-    outgoing.once('response', (response: IncomingMessage) => {
-      signal.removeEventListener('abort', stop)
-      resolve({ response })
-    })
+    outgoing.on('error', (error) =>
+      resolve({ error, stale: isStaleConnection(error, outgoing.reusedSocket) }),
+    )
+    outgoing.once('response', (response: IncomingMessage) => resolve({ response }))
     outgoing.end(body)
   })
+}
+
+/** Both parts are encoded, and what is not is refused by Node. */
+function pathOf({ connection, path, query }: Exchange): string {
+  const search = new URLSearchParams(query).toString()
+  const whole = `${connection.server.pathname.replace(/\/$/, '')}${path}`
+  return search === '' ? whole : `${whole}?${search}`
 }
 
 /**
@@ -92,14 +98,28 @@ export async function send(exchange: Exchange): Promise<IncomingMessage> {
 }
 
 /** The whole body; one longer than `bytesMax` is a `TooLongError`. */
-export async function readAnswer(
+export function readAnswer(
   response: IncomingMessage,
   what: string,
   bytesMax: number,
 ): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of readChunks(response, what, bytesMax)) chunks.push(chunk)
-  return Buffer.concat(chunks)
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let bytes = 0
+    response.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes <= bytesMax) {
+        chunks.push(chunk)
+        return
+      }
+      reject(new TooLongError(what, bytesMax))
+      response.destroy()
+    })
+    response.once('end', () => resolve(Buffer.concat(chunks, bytes)))
+    response.once('error', reject)
+    // Whatever ends it early also says so; nothing that we wait for may depend on that.
+    response.once('close', () => reject(new Error('answer was cut')))
+  })
 }
 
 /** An answer that is longer than it may be: less of it at once may be short enough. */

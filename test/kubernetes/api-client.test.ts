@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { after, before, describe, test } from 'node:test'
 import { CountersignError } from '../../src/errors.ts'
 import { createApiClient, type ApiClient, type ApiProbe } from '../../src/kubernetes/api-client.ts'
@@ -208,6 +209,14 @@ describe('a request', () => {
     const error = await failureOf(client.request({ method: 'GET', path }))
     assert.equal(error.code, 'kubernetes/unreachable')
     assert.deepEqual(await client.request({ method: 'GET', path }), { fine: true })
+  })
+
+  test('leaves nothing behind on the signal of the caller, which outlives it', async () => {
+    const { signal } = new AbortController()
+    server.script({ body: {} }, { status: 404, body: {} })
+    await client.request({ method: 'GET', path, signal })
+    await failureOf(client.request({ method: 'GET', path, signal }))
+    assert.deepEqual(getEventListeners(signal, 'abort'), [])
   })
 
   test('that the caller gives up rejects with the caller’s reason', async () => {
