@@ -95,11 +95,14 @@ test('a client of the Go SDK 1.8 shows why a call is refused, and goes on', asyn
 
 test('a client of the Java SDK 2.1 shows why a call is refused, and goes on', async () => {
   requirement('gateway.refusals-have-ids')
-  if (!programIsHere('test/sdks', 'mvn', '--version')) return
-  const classPath = await buildMaven(join(import.meta.dirname, 'java'))
+  const built = await buildMaven(join(import.meta.dirname, 'java'))
+  if ('notHere' in built) {
+    process.stderr.write(`test/sdks: NOT RUN: the client in Java: ${built.notHere}\n`)
+    return
+  }
   // With it the name in the gateway's certificate is that of its address, as in a cluster.
   const hosts = join(folder, 'hosts')
   await writeFile(hosts, `127.0.0.1 ${session?.environment['SERVER_NAME']}\n`)
-  const words = [`-Djdk.net.hosts.file=${hosts}`, '-cp', classPath, 'dev.countersign.Calls']
+  const words = [`-Djdk.net.hosts.file=${hosts}`, '-cp', built.classPath, 'dev.countersign.Calls']
   await check('java', words)
 })
