@@ -10,6 +10,7 @@ import {
 } from '../kubernetes/certificate-signing-request.ts'
 import { readObject } from '../kubernetes/objects.ts'
 import type { Metadata } from '../kubernetes/resource.ts'
+import { concluded } from '../ledger/concluded.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { NodeVerdict } from '../ledger/record.ts'
 import type { NodeEvidence } from './evidence.ts'
@@ -229,14 +230,7 @@ async function conclude(
   record: NodeVerdict,
   outcome: NodeVerdict['outcome'],
 ): Promise<void> {
-  const at = now()
-  const sinceSeconds = Math.max(0, (at - Date.parse(record.time)) / 1000)
-  await ledger.append({
-    ...record,
-    time: new Date(at).toISOString(),
-    outcome,
-    latencySeconds: record.latencySeconds + sinceSeconds,
-  })
+  await ledger.append(concluded(record, outcome, now()))
   open.delete(record.request.uid)
 }
 

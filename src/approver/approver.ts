@@ -1,6 +1,8 @@
 import { CountersignError, cut } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
+import { followRequests, type AskedRequest } from '../kubernetes/asked-requests.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
+import { endOf, type CertificateSigningRequest } from '../kubernetes/certificate-signing-request.ts'
 import { startInformer, type Informer } from '../kubernetes/informer.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
 import { watchRights } from '../kubernetes/rights-watch.ts'
@@ -11,7 +13,6 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createBoard, type Condition } from '../readiness.ts'
 import { createApproval, type ApprovalOptions, type Handled } from './approve.ts'
-import { followRequests, type AskedRequest } from './asked-requests.ts'
 import { claimingNodes, type ClaimingNode } from './claiming-nodes.ts'
 import { gatherNode } from './gather-node.ts'
 import { nodeSigners, type NodeSigner } from './node-request.ts'
@@ -91,9 +92,11 @@ export function createApprover(options: ApproverOptions): Approver {
       await Promise.race([nodes.synced, stop.promise])
       if (signal.aborted) return
       const parts: Parts = { ...options, client, open, nodes }
+      const isOver = (status: CertificateSigningRequest['status']): boolean =>
+        endOf(status) !== undefined
       for (const signer of signers) {
         const name = nodeSigners[signer]
-        const requests = opened.use(followRequests(name, { client, log, metrics }))
+        const requests = opened.use(followRequests(name, { client, isOver, log, metrics }))
         board.set(`watch ${name}`, () => requests.condition(lostSecondsMax))
         opened.use(new Work(parts, signer, requests))
       }

@@ -1,5 +1,8 @@
 import { cut } from '../errors.ts'
-import type { CertificateSigningRequest } from '../kubernetes/certificate-signing-request.ts'
+import {
+  asRecorded,
+  type CertificateSigningRequest,
+} from '../kubernetes/certificate-signing-request.ts'
 import type { NodeVerdict } from '../ledger/record.ts'
 import type { Denial, Proof } from './verdict.ts'
 
@@ -43,18 +46,12 @@ export function verdictRecord(
   answer: Answer,
   head: Pick<NodeVerdict, 'time' | 'replica' | 'issuanceId' | 'outcome' | 'latencySeconds'>,
 ): NodeVerdict {
-  const { metadata, spec } = request
+  const { spec } = request
   const { verdict, reason, message, evidence, node, spkiSha256 } = answer
   return {
     kind: 'node-verdict',
     ...head,
-    request: {
-      uid: metadata.uid,
-      namespace: '',
-      name: metadata.name,
-      signerName: spec.signerName,
-      kind: 'CertificateSigningRequest',
-    },
+    request: asRecorded(request),
     verdict,
     reason,
     message,

@@ -9,6 +9,7 @@ import {
 import { readObject } from '../kubernetes/objects.ts'
 import type { Metadata } from '../kubernetes/resource.ts'
 import { pods, serviceAccounts } from '../kubernetes/workloads.ts'
+import { concluded } from '../ledger/concluded.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { AuthorityVerdict } from '../ledger/record.ts'
 import type { Authority } from '../pki/authority.ts'
@@ -73,7 +74,7 @@ export async function answerRequest(
     if (known !== undefined) await conclude(options, known, { outcome: 'unknown' })
     return over('it is gone')
   }
-  if (isAnswered(request)) return settled(options, request)
+  if (isAnswered(request.status)) return settled(options, request)
   if (request.spec.signerName !== rules.signerName) return over('it is of another signer')
   if (!isOfRequester(request.spec.username, rules)) return over('somebody else has asked')
   const unfit = options.unfit()
@@ -84,7 +85,7 @@ export async function answerRequest(
 }
 
 /** It will have no other answer. An approval alone is none. */
-function isAnswered({ status }: CertificateSigningRequest): boolean {
+export function isAnswered(status: CertificateSigningRequest['status']): boolean {
   return (
     status.certificate !== '' || hasCondition(status, 'Denied') || hasCondition(status, 'Failed')
   )
@@ -294,14 +295,9 @@ async function conclude(
   },
 ): Promise<void> {
   const { outcome, certificateSha256 } = end
-  const at = now()
-  const sinceSeconds = Math.max(0, (at - Date.parse(record.time)) / 1000)
   await ledger.append({
-    ...record,
-    time: new Date(at).toISOString(),
-    outcome,
+    ...concluded(record, outcome, now()),
     ...(certificateSha256 === undefined ? {} : { certificateSha256 }),
-    latencySeconds: record.latencySeconds + sinceSeconds,
   })
   open.delete(record.request.uid)
 }

@@ -1,11 +1,10 @@
 import { CountersignError, cut } from '../errors.ts'
 import type { ApiClient } from '../kubernetes/api-client.ts'
+import { followRequests, type AskedRequest } from '../kubernetes/asked-requests.ts'
 import { backoffMilliseconds, realDelay, type Delay } from '../kubernetes/backoff.ts'
-import { certificateSigningRequests } from '../kubernetes/certificate-signing-request.ts'
 import { recordEvent } from '../kubernetes/event.ts'
-import { startInformer, type Informer } from '../kubernetes/informer.ts'
+import type { Informer } from '../kubernetes/informer.ts'
 import { observeClient } from '../kubernetes/reachability.ts'
-import type { KubernetesObject, Resource } from '../kubernetes/resource.ts'
 import { watchRights } from '../kubernetes/rights-watch.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { AuthorityVerdict, LoggedRecord } from '../ledger/record.ts'
@@ -14,7 +13,7 @@ import type { Metrics } from '../metrics.ts'
 import type { AuthoritySource } from '../pki/authority.ts'
 import { unfitAbove } from '../pki/intermediate.ts'
 import { createBoard, type Condition } from '../readiness.ts'
-import { answerRequest, type AnswerOptions, type Answered } from './answer.ts'
+import { answerRequest, isAnswered, type AnswerOptions, type Answered } from './answer.ts'
 import { isOfRequester, type IntermediateRules } from './judge.ts'
 import { intermediateRights } from './rights.ts'
 
@@ -76,9 +75,8 @@ export function createIntermediates(options: IntermediatesOptions): Intermediate
         broken.reject(error)
       })
       const { open, keys } = await readBegun(options.records)
-      const fieldSelector = `spec.signerName=${rules.signerName}`
       const requests = opened.use(
-        startInformer({ client, resource: asked, fieldSelector, log, metrics }),
+        followRequests(rules.signerName, { client, isOver: isAnswered, log, metrics }),
       )
       board.set(watch, () => requests.condition(lostSecondsMax))
       const answering = {
@@ -115,27 +113,6 @@ function authorityCondition(authorities: AuthoritySource): Omit<Condition, 'name
   }
 }
 
-/** What is kept of a request: whoever may make requests may make many, and the one that is answered is read anew. */
-interface AskedForCa extends KubernetesObject {
-  readonly username: string
-  readonly isOver: boolean
-}
-
-const usernameCharactersMax = 640
-
-const asked: Resource<AskedForCa> = {
-  ...certificateSigningRequests,
-  parse(raw) {
-    const { metadata, spec, status } = certificateSigningRequests.parse(raw)
-    const isEnd = (type: unknown): boolean => type === 'Denied' || type === 'Failed'
-    return {
-      metadata: { ...metadata, labels: {}, annotations: {}, ownerReferences: [] },
-      username: spec.username.slice(0, usernameCharactersMax),
-      isOver: status.certificate !== '' || status.conditions.some(({ type }) => isEnd(type)),
-    }
-  },
-}
-
 /** What was begun and not seen to end, and for which request each key was. */
 export async function readBegun(
   records: IntermediatesOptions['records'],
@@ -157,7 +134,7 @@ export async function readBegun(
 }
 
 interface Answering {
-  readonly requests: Informer<AskedForCa>
+  readonly requests: Informer<AskedRequest>
   readonly answering: AnswerOptions
   readonly signal: AbortSignal
 }
@@ -218,7 +195,7 @@ async function round(
   return isQuiet
 }
 
-function madeAt({ metadata }: AskedForCa): number {
+function madeAt({ metadata }: AskedRequest): number {
   return metadata.creationTimestamp?.getTime() ?? 0
 }
 

@@ -1,5 +1,8 @@
 import { cut } from '../errors.ts'
-import type { CertificateSigningRequest } from '../kubernetes/certificate-signing-request.ts'
+import {
+  asRecorded,
+  type CertificateSigningRequest,
+} from '../kubernetes/certificate-signing-request.ts'
 import type { AuthorityVerdict } from '../ledger/record.ts'
 import type { Intermediate } from '../pki/intermediate.ts'
 import type { Asked, Denial } from './judge.ts'
@@ -59,22 +62,16 @@ export function denialRecord(
 }
 
 function begun(
-  { metadata, spec }: CertificateSigningRequest,
+  request: CertificateSigningRequest,
   head: Head,
 ): Head & Pick<AuthorityVerdict, 'kind' | 'request' | 'requester'> {
   return {
     kind: 'authority-verdict',
     ...head,
-    request: {
-      uid: metadata.uid,
-      namespace: '',
-      name: metadata.name,
-      signerName: spec.signerName,
-      kind: 'CertificateSigningRequest',
-    },
+    request: asRecorded(request),
     requester: {
-      username: cut(spec.username, textCharactersMax),
-      uid: cut(spec.uid, textCharactersMax),
+      username: cut(request.spec.username, textCharactersMax),
+      uid: cut(request.spec.uid, textCharactersMax),
     },
   }
 }

@@ -89,6 +89,19 @@ export function endOf({
   return found ?? (certificate === '' ? undefined : { type: 'signed' })
 }
 
+/** As records name it. */
+export function asRecorded({ metadata, spec }: CertificateSigningRequest): {
+  readonly uid: string
+  readonly namespace: ''
+  readonly name: string
+  readonly signerName: string
+  readonly kind: 'CertificateSigningRequest'
+} {
+  const { uid, name } = metadata
+  const { signerName } = spec
+  return { uid, namespace: '', name, signerName, kind: 'CertificateSigningRequest' }
+}
+
 /** Makes a request under a name that its maker has chosen: one that was sent before is an `ApiError` 409. */
 export function createCertificateSigningRequest(
   client: ApiClient,
