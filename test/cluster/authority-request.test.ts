@@ -1,38 +1,24 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster } from '../../dev/cluster.ts'
-import { createApiClient } from '../../src/kubernetes/api-client.ts'
-import type { Delay } from '../../src/kubernetes/backoff.ts'
 import { parseTrustDomain } from '../../src/identity/trust-domain.ts'
-import { silentLog } from '../../src/log.ts'
-import { createMetrics } from '../../src/metrics.ts'
-import type { AuthoritySource } from '../../src/pki/authority.ts'
-import { parseBundle } from '../../src/pki/bundle.ts'
-import { startAnchorPublication } from '../../src/signer/anchors/anchor-publication.ts'
-import {
-  startAuthorityRequests,
-  type AuthorityRequests,
-} from '../../src/signer/anchors/request-authority.ts'
 import { refusedAnnotation } from '../../src/signer/anchors/refused-requests.ts'
-import { openRequestedAuthorities } from '../../src/signer/anchors/secret-authorities.ts'
 import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
 import { createParentCa } from '../support/parent-ca.ts'
 import { createPlainClient, type PlainAnswer, type PlainClient } from '../support/plain-client.ts'
 import { startRealCluster } from '../support/real-cluster.ts'
+import {
+  openRequestingSigner,
+  secretName,
+  type RequestingSigner,
+} from '../support/requesting-signer.ts'
 
 const system = 'countersign-system'
-const secretName = 'countersign-intermediate'
 const parentName = 'clusterissuers.example.com/platform'
 const requestsPath = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
 const trustDomain = parseTrustDomain('agents.example')
 const parent = createParentCa({ seed: 1, trustDomain, now: Date.now() })
-const configured = {
-  current: () => parseBundle(parent.rootPem, trustDomain),
-  problem: undefined,
-  onChange: () => () => {},
-}
 
 let cluster: Cluster
 let admin: PlainClient
@@ -53,60 +39,17 @@ async function create(path: string, body: object): Promise<void> {
   assert.equal(answer.status, 201, JSON.stringify(answer.body))
 }
 
-/** Nobody here waits for as long as a person may take. */
-const quick: Delay = (milliseconds, signal) =>
-  sleep(Math.min(milliseconds, 200), undefined, { signal })
-
-interface Replica extends AsyncDisposable {
-  readonly authorities: AuthoritySource
-  readonly requests: AuthorityRequests
-}
-
-/** A signer as far as it asks for its CA. */
-async function openReplica(holder: string): Promise<Replica> {
-  await using opened = new AsyncDisposableStack()
-  const kubeconfig = cluster.adminKubeconfig
-  const client = createApiClient({ kubeconfig, environment: {}, userAgent: 'test' })
-  opened.defer(() => client.close())
-  const parts = { client, log: silentLog, now: Date.now, delay: quick }
-  const secret = {
-    client,
-    kind: 'requested' as const,
+const openReplica = (holder: string): Promise<RequestingSigner> =>
+  openRequestingSigner({
+    holder,
+    kubeconfig: cluster.adminKubeconfig,
     namespace: system,
-    name: secretName,
     trustDomain,
+    anchors: parent.rootPem,
+    signerName: parentName,
     lifetimeSeconds: 90 * 86_400,
     dnsSuffixes: ['svc'],
-    now: Date.now,
-  }
-  const source = opened.use(await openRequestedAuthorities({ ...secret, ...parts, configured }))
-  const publication = opened.use(
-    startAnchorPublication({
-      ...parts,
-      signerName: 'countersign.dev/identity',
-      trustDomain,
-      authorities: source,
-      lease: { namespace: system, name: 'countersign-trust-bundle', holder },
-    }),
-  )
-  publication.settled.catch(() => {})
-  const requests = opened.use(
-    startAuthorityRequests({
-      ...parts,
-      request: { signerName: parentName, keyType: 'ECDSAP256', annotations: {} },
-      secret,
-      configured,
-      probe: client,
-      authorities: source,
-      held: () => publication.asks(),
-      propagationSeconds: 0,
-      metrics: createMetrics(),
-    }),
-  )
-  const { authorities } = publication
-  const moved = opened.move()
-  return { authorities, requests, [Symbol.asyncDispose]: () => moved.disposeAsync() }
-}
+  })
 
 const list = async (): Promise<readonly PlainAnswer['body'][]> =>
   (await admin({ path: requestsPath })).body.items
@@ -146,13 +89,6 @@ async function askAtOnce(): Promise<void> {
 
 test('a CA is asked of a signer of the cluster, denied, deleted, approved and signed, and the next replica has it', async () => {
   requirement('signer.asks-for-its-ca-once')
-  const current = ({ authorities }: Replica): string | undefined => {
-    try {
-      return authorities.current().certificate.sha256
-    } catch {
-      return undefined
-    }
-  }
   await using opened = new AsyncDisposableStack()
   const one = opened.use(await openReplica('signer-0'))
   const other = opened.use(await openReplica('signer-1'))
@@ -168,12 +104,15 @@ test('a CA is asked of a signer of the cluster, denied, deleted, approved and si
   await askAtOnce()
   await eventually('asked once more', async () => (await open()) !== undefined)
   const third = await open()
-  assert.equal(current(one) ?? current(other), undefined, 'nothing else has taken its place')
+  assert.equal(one.current() ?? other.current(), undefined, 'nothing else has taken its place')
   await judge(third, 'Approved')
   await sign(third)
-  await eventually('both sign', () => current(one) !== undefined && current(one) === current(other))
+  await eventually(
+    'both sign',
+    () => one.current() !== undefined && one.current() === other.current(),
+  )
   const late = opened.use(await openReplica('signer-2'))
-  await eventually('a late one signs', () => current(late) === current(one))
+  await eventually('a late one signs', () => late.current() === one.current())
   assert.match(
     late.requests.condition().reason,
     /the next CA is asked for at|authorities are not read/,

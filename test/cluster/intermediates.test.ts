@@ -3,7 +3,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { stringify } from 'yaml'
 import type { Cluster } from '../../dev/cluster.ts'
 import { parseConfiguration } from '../../src/cli/configuration.ts'
@@ -12,22 +11,12 @@ import { runIntermediates } from '../../src/cli/intermediate/run-intermediates.t
 import type { Running } from '../../src/cli/running.ts'
 import { intermediateRights } from '../../src/intermediate/rights.ts'
 import { createApiClient } from '../../src/kubernetes/api-client.ts'
-import type { Delay } from '../../src/kubernetes/backoff.ts'
 import { createCertificateSigningRequest } from '../../src/kubernetes/certificate-signing-request.ts'
 import { readLedger } from '../../src/ledger/ledger.ts'
 import { silentLog } from '../../src/log.ts'
-import { createMetrics } from '../../src/metrics.ts'
-import type { AuthoritySource } from '../../src/pki/authority.ts'
-import { parseBundle } from '../../src/pki/bundle.ts'
 import { createIssuer } from '../../src/pki/issue.ts'
 import { createProfile } from '../../src/pki/profile.ts'
 import { parseSubjectKey } from '../../src/pki/subject-key.ts'
-import { startAnchorPublication } from '../../src/signer/anchors/anchor-publication.ts'
-import {
-  startAuthorityRequests,
-  type AuthorityRequests,
-} from '../../src/signer/anchors/request-authority.ts'
-import { openRequestedAuthorities } from '../../src/signer/anchors/secret-authorities.ts'
 import { requester, rules } from '../intermediate/intermediate-world.ts'
 import { requirement } from '../requirements.ts'
 import { atOnce } from '../support/at-once.ts'
@@ -39,6 +28,11 @@ import { askGo, askOpenssl, goVerifier } from '../support/other-verifiers.ts'
 import { createPlainClient, type PlainAnswer, type PlainClient } from '../support/plain-client.ts'
 import { writePodKubeconfig } from '../support/pod-kubeconfig.ts'
 import { startRealCluster } from '../support/real-cluster.ts'
+import {
+  openRequestingSigner,
+  secretName,
+  type RequestingSigner,
+} from '../support/requesting-signer.ts'
 import { testIdentity } from '../support/test-authority.ts'
 
 /*
@@ -47,14 +41,8 @@ import { testIdentity } from '../support/test-authority.ts'
  */
 
 const { namespace, serviceAccount } = requester
-const secretName = 'countersign-intermediate'
 const requestsPath = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
 const hub = createHubCa({ now: Date.now() })
-const configured = {
-  current: () => parseBundle(hub.certificatePem, trustDomain),
-  problem: undefined,
-  onChange: () => () => {},
-}
 
 let folder: string
 let cluster: Cluster
@@ -119,67 +107,18 @@ async function podKubeconfig(pod: string, account: string): Promise<string> {
   return file
 }
 
-const quick: Delay = (milliseconds, signal) =>
-  sleep(Math.min(milliseconds, 200), undefined, { signal })
-
-interface Replica extends AsyncDisposable {
-  readonly authorities: AuthoritySource
-  readonly requests: AuthorityRequests
-}
-
-/** The signer there as far as it asks for its CA, by the token of its pod. */
-async function openSigner(holder: string, kubeconfig: string): Promise<Replica> {
-  await using opened = new AsyncDisposableStack()
-  const client = createApiClient({ kubeconfig, environment: {}, userAgent: 'test' })
-  opened.defer(() => client.close())
-  const parts = { client, log: silentLog, now: Date.now, delay: quick }
-  const secret = {
-    client,
-    kind: 'requested' as const,
+/** The signer there, by the token of its pod. */
+const openSigner = (holder: string, kubeconfig: string): Promise<RequestingSigner> =>
+  openRequestingSigner({
+    holder,
+    kubeconfig,
     namespace,
-    name: secretName,
     trustDomain,
+    anchors: hub.certificatePem,
+    signerName: rules.signerName,
     lifetimeSeconds: 30 * 86_400,
     dnsSuffixes,
-    now: Date.now,
-  }
-  const source = opened.use(await openRequestedAuthorities({ ...secret, ...parts, configured }))
-  const lease = { namespace, name: 'countersign-trust-bundle', holder }
-  const publication = opened.use(
-    startAnchorPublication({
-      ...parts,
-      signerName: 'countersign.dev/identity',
-      trustDomain,
-      authorities: source,
-      lease,
-    }),
-  )
-  publication.settled.catch(() => {})
-  const requests = opened.use(
-    startAuthorityRequests({
-      ...parts,
-      request: { signerName: rules.signerName, keyType: 'ECDSAP256', annotations: {} },
-      secret,
-      configured,
-      probe: client,
-      authorities: source,
-      held: () => publication.asks(),
-      propagationSeconds: 0,
-      metrics: createMetrics(),
-    }),
-  )
-  const { authorities } = publication
-  const moved = opened.move()
-  return { authorities, requests, [Symbol.asyncDispose]: () => moved.disposeAsync() }
-}
-
-const current = ({ authorities }: Replica): string | undefined => {
-  try {
-    return authorities.current().certificate.sha256
-  } catch {
-    return undefined
-  }
-}
+  })
 
 const list = async (): Promise<readonly PlainAnswer['body'][]> =>
   (await admin({ path: requestsPath })).body.items
@@ -193,7 +132,7 @@ test('a signer has its CA of the hub, and signs below it when the hub is away', 
   await eventually('it asks', async () => (await list()).length === 1)
   const running = await startHub()
   await eventually('the hub is ready', () => running.ready())
-  await eventually('it has a CA', () => current(signer) !== undefined)
+  await eventually('it has a CA', () => signer.current() !== undefined)
   await running[Symbol.asyncDispose]()
 
   const [request] = await list()
@@ -206,7 +145,7 @@ test('a signer has its CA of the hub, and signs below it when the hub is away', 
     verdicts.map(({ outcome }) => outcome),
     ['unknown', 'published'],
   )
-  assert.equal(verdicts[1]?.certificateSha256, current(signer))
+  assert.equal(verdicts[1]?.certificateSha256, signer.current())
 
   const { authorities } = signer
   const profile = createProfile({ trustDomain, cluster: 'edge-1', production: false })
