@@ -3,7 +3,7 @@ import { open, readdir, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { CountersignError, quoted } from '../../errors.ts'
 import { unlessAbsent } from '../../tlog/durable-file.ts'
-import { octetsOf, readLines } from './lines.ts'
+import { octetsOf, readLines } from '../log-lines.ts'
 import { parseHead, type SegmentHead } from './segment-head.ts'
 
 /** A file of a log, open, whatever it is called by now. */
@@ -91,6 +91,6 @@ async function firstLineOf(handle: FileHandle, path: string): Promise<Buffer | u
   } catch {
     return undefined
   } finally {
-    await lines.return(0).catch(() => {})
+    await lines.return(Buffer.alloc(0)).catch(() => {})
   }
 }

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { unlessAbsent } from '../../tlog/durable-file.ts'
 import { hashLeaf, MerkleTree, type TreeHead } from '../../tlog/merkle-tree.ts'
-import { octetsOf, readLines } from './lines.ts'
+import { octetsOf, readLines } from '../log-lines.ts'
 import { parseHead, type Fault, type SegmentHead } from './segment-head.ts'
 
 /** What the files of a log hold of what its checkpoint says. */
@@ -51,7 +51,7 @@ async function follow(
   head: SegmentHead,
   segment: {
     readonly first: Buffer
-    readonly lines: AsyncGenerator<Buffer, number>
+    readonly lines: AsyncGenerator<Buffer, Buffer>
     readonly promised: TreeHead | undefined
   },
   add: (leafHash: Buffer) => void,

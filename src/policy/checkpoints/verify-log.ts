@@ -4,7 +4,7 @@ import { logFolderOf } from '../../tlog/log-folder.ts'
 import { hashLeaf, MerkleTree, type TreeHead } from '../../tlog/merkle-tree.ts'
 import { findFiles, type SegmentFile } from './find-files.ts'
 import { LinePlaces, PublishedLeaves, type Problem } from './line-places.ts'
-import { octetsOf, readLines } from './lines.ts'
+import { octetsOf, readLines } from '../log-lines.ts'
 import type { SegmentHead } from './segment-head.ts'
 
 export interface LogFindings extends TreeHead {
@@ -190,7 +190,7 @@ async function hashLines(
     for (;;) {
       roots.look(tree)
       const step = await lines.next()
-      if (step.done === true) return step.value
+      if (step.done === true) return step.value.length
       line += 1
       const leafHash = hashLeaf(step.value)
       await places.look(leafHash)

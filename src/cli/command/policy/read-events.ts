@@ -1,9 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { CountersignError, quoted } from '../../../errors.ts'
+import { readLines } from '../../../policy/log-lines.ts'
 import { fromJson } from '../../../policy/plan/json.ts'
-
-/** The input of a call may be six mebibytes, and an event has more than the input. */
-const lineOctetsMax = 16 * 1024 * 1024
 
 /** A line of a decision log, with its place. */
 export interface LoggedLine {
@@ -70,28 +68,18 @@ interface Line {
 }
 
 async function* linesOf(file: string, open: () => AsyncIterable<Buffer>): AsyncGenerator<Line> {
-  const parts: Buffer[] = []
-  let octets = 0
+  const lines = readLines(open(), file)
   try {
-    for await (const chunk of open()) {
-      let from = 0
-      for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, from)) {
-        const line = Buffer.concat([...parts.splice(0), chunk.subarray(from, at)])
-        yield { line, isEnded: true }
-        octets = 0
-        from = at + 1
-      }
-      parts.push(chunk.subarray(from))
-      octets += chunk.length - from
-      if (octets > lineOctetsMax) {
-        const message = `line of a decision log is too long, want=..${lineOctetsMax} octets`
-        throw new CountersignError('policy/replay', `${message} got=${quoted(file, 200)}`)
-      }
+    for (;;) {
+      const { value: line, done } = await lines.next()
+      yield { line, isEnded: done !== true }
+      if (done === true) return
     }
-    yield { line: Buffer.concat(parts), isEnded: false }
   } catch (cause) {
     if (cause instanceof CountersignError) throw cause
     const shown = quoted(file, 200)
     throw new CountersignError('policy/replay', `log cannot be read, got=${shown}`, { cause })
+  } finally {
+    await lines.return(Buffer.alloc(0))
   }
 }

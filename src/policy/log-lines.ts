@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { CountersignError, quoted } from '../../errors.ts'
+import { CountersignError, quoted } from '../errors.ts'
 
 /** A call may be six mebibytes, and its event has more than its input. */
 const lineOctetsMax = 16 * 1024 * 1024
@@ -9,11 +9,11 @@ const lineOctetsMax = 16 * 1024 * 1024
 const lineEnd = 0x0a
 const chunkOctets = 262_144
 
-/** Gives the whole lines of a file without their ends, and returns how many octets come after the last one. Throws `policy/replay`. */
+/** Gives the whole lines of a decision log without their ends, and returns what comes after the last one. Throws `policy/replay`. */
 export async function* readLines(
   octets: AsyncIterable<Buffer>,
   name: string,
-): AsyncGenerator<Buffer, number> {
+): AsyncGenerator<Buffer, Buffer> {
   let parts: Buffer[] = []
   let waiting = 0
   for await (const chunk of octets) {
@@ -32,7 +32,7 @@ export async function* readLines(
       throw new CountersignError('policy/replay', `${message} got=${quoted(name, 200)}`)
     }
   }
-  return waiting
+  return Buffer.concat(parts)
 }
 
 /** What an open file holds from its begin, unpacked where others have packed it with gzip. */
