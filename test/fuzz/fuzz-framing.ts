@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import type { TLSSocket } from 'node:tls'
-import { parseArgs } from 'node:util'
 import { modern } from '../gateway/world/client.ts'
 import type { Received } from '../gateway/world/upstream.ts'
 import { defaultScopes, openWorld, type World } from '../gateway/world/world.ts'
 import { fuzzedConversation } from './http-messages.ts'
+import { casesAsked } from './cases-asked.ts'
 import { createRandom } from './random.ts'
 
 export interface Fuzzed {
@@ -139,21 +139,8 @@ function markOf({ method, headers, body }: Received): string {
   return message.params.arguments.mark
 }
 
-function* numbersUntil(deadline: number): Generator<number> {
-  for (let number = 0; performance.now() < deadline; number += 1) yield number
-}
-
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '60' },
-      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-      only: { type: 'string' },
-    },
-  })
-  const seed = Number(values.seed)
-  const until = performance.now() + Number(values.seconds) * 1000
-  const cases = values.only === undefined ? numbersUntil(until) : [Number(values.only)]
+  const { seed, cases } = casesAsked()
   process.stdout.write(`fuzz: --seed=${seed}\n`)
   const fuzzed = await fuzzFraming({ seed, cases })
   process.stdout.write(`fuzz: ${fuzzed.cases} connections, ${fuzzed.reached} messages reached\n`)

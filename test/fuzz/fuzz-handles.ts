@@ -3,11 +3,11 @@
  * [--seed=1]`. The same seed shows the same ways of going wrong, and each case is known by its number; `--only=<number>` shows that one alone.
  */
 import assert from 'node:assert/strict'
-import { parseArgs } from 'node:util'
 import { legacy, modern, type Reply, type TestClient } from '../gateway/world/client.ts'
 import { handleAnswers, handleRows, type HandleRow } from '../gateway/world/handles.ts'
 import { openSession } from '../gateway/world/session.ts'
 import { openWorld, type World } from '../gateway/world/world.ts'
+import { casesAsked } from './cases-asked.ts'
 import { createRandom, type Random } from './random.ts'
 
 export interface FuzzedHandles {
@@ -183,30 +183,8 @@ async function unsealed(
   }
 }
 
-/** Without end. */
-function* countUp(): Generator<number> {
-  for (let number = 0; ; number += 1) yield number
-}
-
-function* until(time: number): Generator<number> {
-  for (const number of countUp()) {
-    if (Date.now() >= time) return
-    yield number
-  }
-}
-
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '60' },
-      seed: { type: 'string', default: '1' },
-      only: { type: 'string' },
-    },
-  })
-  const { only } = values
-  const cases =
-    only === undefined ? until(Date.now() + Number(values.seconds) * 1000) : [Number(only)]
-  const { kinds, ...counted } = await fuzzHandles({ seed: Number(values.seed), cases })
+  const { kinds, ...counted } = await fuzzHandles(casesAsked())
   const told = { ...counted, kinds: Object.fromEntries(kinds) }
   process.stdout.write(`${JSON.stringify(told)}\n`)
 }

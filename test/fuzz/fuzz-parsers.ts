@@ -5,7 +5,6 @@
  */
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
-import { parseArgs } from 'node:util'
 import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { annotationKeys } from '../../src/identity/governance-key.ts'
@@ -21,6 +20,7 @@ import { formatCheckpoint, parseCheckpoint } from '../../src/tlog/checkpoint.ts'
 import { createVerifier, formatNote, isSignedBy, parseNote, signNote } from '../../src/tlog/note.ts'
 import { intentRecord } from '../ledger/records.ts'
 import { createTestAuthority, testIdentity } from '../support/test-authority.ts'
+import { casesAsked } from './cases-asked.ts'
 import { createRandom, type Random } from './random.ts'
 
 interface Parsed {
@@ -193,22 +193,8 @@ function changed(octets: Buffer, random: Random): Buffer {
   return made
 }
 
-function* until(time: number): Generator<number> {
-  for (let number = 0; Date.now() < time; number += 1) yield number
-}
-
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '60' },
-      seed: { type: 'string', default: '1' },
-      only: { type: 'string' },
-    },
-  })
-  const { only } = values
-  const cases =
-    only === undefined ? until(Date.now() + Number(values.seconds) * 1000) : [Number(only)]
-  const { cases: count, read, refused } = fuzzParsers({ seed: Number(values.seed), cases })
+  const { cases: count, read, refused } = fuzzParsers(casesAsked())
   const told = {
     cases: count,
     read: Object.fromEntries(read),
