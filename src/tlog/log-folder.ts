@@ -9,9 +9,9 @@ import type { NoteVerifier } from './note.ts'
 import { TileReader } from './tile-reader.ts'
 import { edgeOf, TileTree, type LogFile } from './tiles.ts'
 
-/** Where a ledger is published for others to check: beside it. */
-export function logFolderOf(ledgerFile: string): string {
-  return `${ledgerFile}.log`
+/** Where a ledger or a decision log is published for others to check: beside it. */
+export function logFolderOf(file: string): string {
+  return `${file}.log`
 }
 
 /** The checkpoint of a folder, undefined where there is none. Throws 'ledger/note', and 'ledger/corrupt' for another's. */
@@ -28,7 +28,7 @@ export function parseSignedCheckpoint(text: string, verifier: NoteVerifier): Che
   const note = parseNote(text)
   const checkpoint = parseCheckpoint(note.text)
   if (!isSignedBy(note, verifier)) {
-    const rule = `checkpoint has no signature of the ledger's key: want=${quoted(verifier.name)}`
+    const rule = `checkpoint has no signature of the log's key: want=${quoted(verifier.name)}`
     const hint = 'another key or name of the log begins another log: put the folder elsewhere first'
     throw new CountersignError('ledger/corrupt', rule, { hint })
   }
@@ -38,8 +38,8 @@ export function parseSignedCheckpoint(text: string, verifier: NoteVerifier): Che
 }
 
 /**
- * What a ledger says of itself to others: tiles of its Merkle tree and a signed checkpoint, C2SP tlog-tiles and
- * tlog-checkpoint. It is made of the ledger and can be made again of it; only the checkpoint says more.
+ * What a log says of itself to others: tiles of its Merkle tree and a signed checkpoint, C2SP tlog-tiles and
+ * tlog-checkpoint. It is made of the log's file and can be made again of it; only the checkpoint says more.
  */
 export class LogFolder {
   readonly #folder: string

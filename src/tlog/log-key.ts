@@ -19,7 +19,7 @@ export function ed25519PublicKey(octets: Buffer): KeyObject {
 const keyOctetsMax = 16_384
 
 /**
- * The Ed25519 key of a file in PKCS#8 PEM, which signs what a ledger says of itself and nothing else. Throws
+ * The Ed25519 key of a file in PKCS#8 PEM, which signs what a log says of itself and nothing else. Throws
  * 'ledger/log-key'. Where there is none and `make` says so, one is made with mode 0600: by one process, if several start.
  */
 export async function readLogKey(
@@ -32,8 +32,9 @@ export async function readLogKey(
   } catch (cause) {
     if (cause instanceof CountersignError) throw cause
     if (!isCode(cause, 'ENOENT') || !options.make) {
-      const hint = 'openssl genpkey -algorithm ed25519 makes one, and ledger.log.makeKey: true, too'
-      throw refused(`key of the ledger cannot be read: got=${quoted(file, 300)}`, { cause, hint })
+      const hint =
+        'openssl genpkey -algorithm ed25519 makes one, and makeKey: true beside its name, too'
+      throw refused(`key of the log cannot be read: got=${quoted(file, 300)}`, { cause, hint })
     }
     await makeLogKey(file)
     pem = await readPrivate(file)
@@ -46,21 +47,21 @@ export async function readLogKey(
     throw refused(`no private key in PEM: ${quoted(file, 300)}`, {})
   }
   if (key.asymmetricKeyType === 'ed25519') return key
-  throw refused(`key of the ledger: want=ed25519 got=${key.asymmetricKeyType ?? 'unknown'}`, {})
+  throw refused(`key of the log: want=ed25519 got=${key.asymmetricKeyType ?? 'unknown'}`, {})
 }
 
-/** Whoever can write the key can sign for the ledger: it is the administrator's, or ours, and nobody else may change it. */
+/** Whoever can write the key can sign for the log: it is the administrator's, or ours, and nobody else may change it. */
 async function readPrivate(file: string): Promise<string> {
   await using handle = await open(file, 'r')
   const { mode, uid, size } = await handle.stat()
   const own = process.geteuid?.()
-  if (size > keyOctetsMax) throw refused('key of the ledger is too long', {})
+  if (size > keyOctetsMax) throw refused('key of the log is too long', {})
   if (uid !== 0 && uid !== own) {
-    throw refused(`key of the ledger is somebody else's: want=uid 0 or ${own} got=${uid}`, {})
+    throw refused(`key of the log is somebody else's: want=uid 0 or ${own} got=${uid}`, {})
   }
   if ((mode & 0o002) !== 0) {
     const got = (mode & 0o777).toString(8)
-    throw refused(`key of the ledger can be written by everybody: want=mode 0600 got=0${got}`, {})
+    throw refused(`key of the log can be written by everybody: want=mode 0600 got=0${got}`, {})
   }
   return handle.readFile('utf8')
 }

@@ -161,7 +161,7 @@ suite('a ledger that is not what its checkpoint says', () => {
     const file = join(folder.path, 'ledger')
     await written(file, 0, 5)
     const other = await readLogKey(join(folder.path, 'other.pem'), { make: true })
-    const unsigned = /has no signature of the ledger's key/
+    const unsigned = /has no signature of the log's key/
     await assert.rejects(open(file, { signer: signerOf(signer.name, other) }), {
       message: unsigned,
     })
