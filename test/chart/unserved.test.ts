@@ -42,6 +42,14 @@ test('a cluster that serves neither requests nor trust bundles is refused, with 
   )
 })
 
+test('no trust bundles are asked of a cluster where anchors are published in ConfigMaps', async () => {
+  const words = ['--set', 'trustBundle.configMap=countersign-trust-bundle']
+  const { code, stderr } = await helmOn(cluster, { values: defaultValuesFile })('install', ...words)
+  assert.equal(code, 1)
+  assert.match(stderr, /^- the API server does not serve PodCertificateRequest: /m)
+  assert.doesNotMatch(stderr, /does not serve ClusterTrustBundle/)
+})
+
 test('a Kubernetes that is too old is refused by its version', async () => {
   const words = ['template', 'countersign', chartFolder, '-f', defaultValuesFile]
   const { code, stderr } = await helm([...words, '--kube-version', '1.34.9'])
