@@ -1,9 +1,6 @@
-import type { AddressInfo } from 'node:net'
-import type { FastifyInstance } from 'fastify'
 import type { MetricsPage } from '../metrics.ts'
 import { isReady, type Condition } from '../readiness.ts'
-import { listening } from './listening.ts'
-import { createPageServer } from './page-server.ts'
+import { createPageServer, type Page, type Pages } from './page-server.ts'
 
 export interface AdminListener extends AsyncDisposable {
   readonly url: string
@@ -28,39 +25,32 @@ export type AdminPage = () => { readonly contentType: string; readonly body: str
  */
 export async function openAdminListener(options: AdminOptions): Promise<AdminListener> {
   const { host, port } = options
-  const app = createPageServer(options)
-  addPages(app, options)
-  await listening('admin', { host, port }, () => app.listen({ host, port }))
-  const bound = (app.server.address() as AddressInfo).port
+  const server = createPageServer(pagesOf(options), options)
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${bound}`,
-    [Symbol.asyncDispose]: () => app.close(),
+    url: await server.listen('admin', { host, port }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
 
-function addPages(app: FastifyInstance, options: AdminOptions): void {
-  const { conditions, metrics, pages = {} } = options
-  app.get('/healthz', () => 'ok\n')
-  app.get('/readyz', (request, reply) => {
-    const current = conditions()
-    const ready = isReady(current)
-    reply.code(ready ? 200 : 503)
-    if (request.headers.accept?.includes('application/json') !== true) return formatText(current)
-    reply.type('application/json; charset=utf-8')
-    return `${JSON.stringify({ ready, conditions: current })}\n`
-  })
-  app.get('/metrics', async (_request, reply) => {
-    reply.type(metrics.contentType)
-    return metrics.page()
-  })
-  for (const [path, page] of Object.entries(pages)) {
-    app.get(path, (_request, reply) => {
-      const { contentType, body } = page() ?? {}
-      if (body === undefined) return reply.code(503).send('not there yet, see /readyz\n')
-      return reply.type(contentType ?? 'text/plain').send(body)
-    })
+function pagesOf({ conditions, metrics, pages = {} }: AdminOptions): Pages {
+  const others = Object.entries(pages).map(([path, page]) => [path, () => page() ?? absent])
+  return {
+    ...(Object.fromEntries(others) as Pages),
+    '/healthz': () => ({ body: 'ok\n' }),
+    '/readyz'({ headers }) {
+      const current = conditions()
+      const ready = isReady(current)
+      const code = ready ? 200 : 503
+      const isJson = headers.accept?.includes('application/json') === true
+      if (!isJson) return { code, body: formatText(current) }
+      const body = `${JSON.stringify({ ready, conditions: current })}\n`
+      return { code, contentType: 'application/json; charset=utf-8', body }
+    },
+    '/metrics': async () => ({ contentType: metrics.contentType, body: await metrics.page() }),
   }
 }
+
+const absent: Page = { code: 503, body: 'not there yet, see /readyz\n' }
 
 /** `[+] policy: revision 3`, `[-] revocations: what is wrong`, and `[!]` for what work goes on without. */
 function formatText(conditions: readonly Condition[]): string {

@@ -46,6 +46,17 @@ test('health, metrics and pages are served; nothing else is', async () => {
   assert.equal((await get('/healthz', 'POST'))[0], 405)
 })
 
+test('a page that breaks says nothing of why, and the others stand', async () => {
+  requirement('cli.admin-stands')
+  const broken = (): never => {
+    throw new Error('of no concern to others')
+  }
+  await using admin = await openAdmin({ pages: { '/broken': broken } })
+  const answer = await fetch(`${admin.url}/broken`)
+  assert.deepEqual([answer.status, await answer.text()], [500, 'internal error\n'])
+  assert.equal((await fetch(`${admin.url}/healthz`)).status, 200)
+})
+
 test('readiness names every condition with its reason, as text and as JSON', async () => {
   let conditions: readonly Condition[] = [ledger, rights, upstream]
   await using admin = await openAdmin({ conditions: () => conditions })

@@ -1,6 +1,4 @@
 import { constants } from 'node:crypto'
-import type { Server } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { CountersignError } from '../../errors.ts'
 import { formatBundleDocument } from '../../federation/format-bundle.ts'
 import type { TrustDomain } from '../../identity/trust-domain.ts'
@@ -11,8 +9,7 @@ import { parseTlsPair, type TlsPair } from '../../pki/tls-pair.ts'
 import { openReloadingFiles, type Reloading } from '../../pki/reloading-files.ts'
 import type { Condition } from '../../readiness.ts'
 import type { Signer } from '../../signer/controller.ts'
-import { listening } from '../listening.ts'
-import { createPageServer } from '../page-server.ts'
+import { createPageServer, type Page } from '../page-server.ts'
 import type { BundleEndpointConfig } from './signer-configuration.ts'
 
 export interface BundleEndpoint extends AsyncDisposable {
@@ -56,32 +53,27 @@ export async function openBundleEndpoint(options: {
   const { host, port, refreshHintSeconds } = config
   await using opened = new AsyncDisposableStack()
   const material = opened.use(await openMaterial(config, trustDomain, log))
-  const app = createPageServer({ https: tlsOptions })
   let written: { readonly sequence: bigint; readonly text: string } | undefined
-  app.get('/', (_request, reply) => {
+  const serve = (): Page => {
     const counted = published()
     const result = counted === undefined ? 'unavailable' : 'served'
     metrics.count('countersign_bundle_requests_total', { result })
-    if (counted === undefined) return reply.code(503).send('no published bundle is known\n')
+    if (counted === undefined) return { code: 503, body: 'no published bundle is known\n' }
     const { sequence } = counted
     metrics.set('countersign_bundle_sequence', Number(sequence))
     if (written?.sequence !== sequence) {
       written = { sequence, text: formatBundleDocument({ ...counted, refreshHintSeconds }) }
     }
-    return reply.type('application/json').send(written.text)
-  })
-  const server = app.server as unknown as Server
-  const show = (): void => {
-    server.setSecureContext({ ...tlsOptions, ...material.current() })
+    return { contentType: 'application/json; charset=utf-8', body: written.text }
   }
+  const server = opened.use(createPageServer({ '/': serve }, { https: tlsOptions }))
+  const show = (): void => server.setSecureContext({ ...tlsOptions, ...material.current() })
   if (material.problem === undefined) show()
   material.onChange(show)
-  opened.defer(() => app.close())
-  await listening('bundleEndpoint', { host, port }, () => app.listen({ host, port }))
-  const bound = (app.server.address() as AddressInfo).port
+  const url = await server.listen('bundleEndpoint', { host, port })
   const parts = opened.move()
   return {
-    url: `https://${host.includes(':') ? `[${host}]` : host}:${bound}`,
+    url,
     condition: () => conditionOf(material, published() !== undefined),
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
