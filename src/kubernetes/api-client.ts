@@ -3,7 +3,7 @@ import { CountersignError } from '../errors.ts'
 import { parseApiError } from './api-error.ts'
 import { openConnection, type Connection, type ConnectionSource } from './connection.ts'
 import { isSuccess, readAnswer, readChunks, send } from './exchange.ts'
-import { parseJsonLines } from './json-lines.ts'
+import { parseJsonLines, type JsonLine } from './json-lines.ts'
 import type { ServerClock } from './server-clock.ts'
 import { ListScanner, type ScannedItem } from './list-scanner.ts'
 
@@ -70,8 +70,8 @@ export interface ApiClient {
   /** https://host:port */
   readonly server: string
   request<T = unknown>(request: ApiRequest): Promise<T>
-  /** One parsed JSON value a line; a line that is no JSON is a `MalformedLine`, one over 16 MiB a `LongLine`. */
-  stream(stream: ApiStream): AsyncIterable<unknown>
+  /** What each line is; one over 16 MiB is too long. */
+  stream(stream: ApiStream): AsyncIterable<JsonLine>
   close(): void
 }
 

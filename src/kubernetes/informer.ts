@@ -6,7 +6,7 @@ import type { ApiClient } from './api-client.ts'
 import { ApiError, parseApiError } from './api-error.ts'
 import { backoffMilliseconds, realDelay, type Delay } from './backoff.ts'
 import { Freshness } from './freshness.ts'
-import { isLongLine, isMalformedLine, type LongLine } from './json-lines.ts'
+import type { JsonLine, LongLine } from './json-lines.ts'
 import { listPages, PageSize, type ListOptions } from './list-pages.ts'
 import { watchRaw } from './objects.ts'
 import { ObjectStore, objectKey, type ObjectEvent } from './object-store.ts'
@@ -269,11 +269,12 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
     return { signal: this.#closing.signal, namespace, fieldSelector, labelSelector }
   }
 
-  #apply(raw: unknown): void {
+  #apply(line: JsonLine): void {
     const { resource, keptBytesMax = keptBytesMaxDefault } = this.#options
-    if (isLongLine(raw)) return this.#applyLong(raw)
-    const event = parseWatchEvent(raw)
-    if (event === undefined) return this.#unplaced(raw)
+    if ('tooLong' in line) return this.#applyLong(line)
+    if ('malformed' in line) return this.#unplaced(line.malformed)
+    const event = parseWatchEvent(line.value)
+    if (event === undefined) return this.#unplaced()
     if (event.type === 'ERROR') {
       const status = (event.object as { code?: unknown } | undefined)?.code
       // Whatever it says, nobody knows what it kept back: only a new list does.
@@ -288,7 +289,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
       this.#resourceVersion = event.resourceVersion ?? this.#resourceVersion
       return
     }
-    const reading = readRaw(resource, event.object, { bytes: Infinity, keptBytesMax })
+    const reading = readRaw(resource, event.object, { bytes: line.bytes, keptBytesMax })
     if (event.type === 'DELETED') {
       if (this.#unreadable.clear(objectKey(event))) this.#options.onUnreadable?.()
       this.#emit(this.#store.remove(event, 'object' in reading ? reading.object : undefined))
@@ -303,7 +304,7 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
 
   #applyLong(line: LongLine): void {
     const { unreadable } = tooLong(line.tooLong, line.bytes)
-    if (unreadable.key === '') return this.#unplaced(line)
+    if (unreadable.key === '') return this.#unplaced()
     if (!line.tooLong.startsWith('{"type":"DELETED"')) return this.#forget(unreadable)
     this.#unreadable.clear(unreadable.key)
     this.#emit(this.#store.forget(unreadable.key))
@@ -311,10 +312,9 @@ class ListWatch<T extends KubernetesObject> implements Informer<T> {
   }
 
   /** Nobody knows of what the line told: only a new list does. */
-  #unplaced(raw: unknown): void {
+  #unplaced(excerpt?: string): void {
     const { resource, log, metrics } = this.#options
     metrics.count('countersign_watch_malformed_total', { resource: resource.plural })
-    const excerpt = isMalformedLine(raw) ? raw.malformed : undefined
     log.warn({ resource: resource.plural, excerpt }, 'malformed line in a watch')
     throw new CountersignError(
       'kubernetes/answer',

@@ -1,12 +1,17 @@
-/** A line of a stream that is no JSON: the others are still good. */
+/** A line of a stream. One that is no JSON, or too long to be read, is told by how it begins: the others are still good. */
+export type JsonLine = ParsedLine | MalformedLine | LongLine
+
+export interface ParsedLine {
+  readonly value: unknown
+  /** Of its text. */
+  readonly bytes: number
+}
+
 export interface MalformedLine {
-  /** The beginning of the line. */
   readonly malformed: string
 }
 
-/** A line that was passed by because it is too long: the others are still good. */
 export interface LongLine {
-  /** The beginning of the line. */
   readonly tooLong: string
   readonly bytes: number
 }
@@ -15,36 +20,24 @@ const excerptCharactersMax = 200
 /** Enough for the names of an object, which the API server writes first. */
 const beginningBytes = 4096
 
-function parseLine(line: string): unknown {
+function parseLine(line: string, bytes: number): ParsedLine | MalformedLine {
   try {
-    return JSON.parse(line)
+    return { value: JSON.parse(line) as unknown, bytes }
   } catch {
-    return { malformed: line.slice(0, excerptCharactersMax) } satisfies MalformedLine
+    return { malformed: line.slice(0, excerptCharactersMax) }
   }
-}
-
-export function isMalformedLine(value: unknown): value is MalformedLine {
-  return hasOnly(value, 1) && typeof (value as Partial<MalformedLine>).malformed === 'string'
-}
-
-export function isLongLine(value: unknown): value is LongLine {
-  return hasOnly(value, 2) && typeof (value as Partial<LongLine>).tooLong === 'string'
-}
-
-function hasOnly(value: unknown, members: number): value is object {
-  return typeof value === 'object' && value !== null && Object.keys(value).length === members
 }
 
 const newline = 0x0a
 
 /**
- * One parsed value a line. Of a line longer than `lineBytesMax` only the beginning is held while the rest passes by; what follows
+ * What each line is. Of a line longer than `lineBytesMax` only the beginning is held while the rest passes by; what follows
  * the last newline is dropped, because a cut connection cuts lines too.
  */
 export async function* parseJsonLines(
   chunks: AsyncIterable<Buffer>,
   options: { readonly lineBytesMax: number },
-): AsyncGenerator<unknown, void, undefined> {
+): AsyncGenerator<JsonLine, void, undefined> {
   const { lineBytesMax } = options
   // Pieces of one unfinished line; joined only once it ends, so that a long line costs no repeated copies.
   let pieces: Buffer[] = []
@@ -62,8 +55,8 @@ export async function* parseJsonLines(
     for (let end = chunk.indexOf(newline); end >= 0; end = chunk.indexOf(newline, start)) {
       keep(chunk.subarray(start, end))
       const line = Buffer.concat(pieces).toString('utf8').trim()
-      if (bytes > lineBytesMax) yield { tooLong: line, bytes } satisfies LongLine
-      else if (line !== '') yield parseLine(line)
+      if (bytes > lineBytesMax) yield { tooLong: line, bytes }
+      else if (line !== '') yield parseLine(line, bytes)
       pieces = []
       bytes = 0
       start = end + 1

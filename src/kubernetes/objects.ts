@@ -1,5 +1,6 @@
 import type { ApiClient } from './api-client.ts'
 import { isNotFound } from './api-error.ts'
+import type { JsonLine } from './json-lines.ts'
 import { listPages, selectors, type ListOptions } from './list-pages.ts'
 import {
   resourcePath,
@@ -145,7 +146,7 @@ export function watchRaw(
     readonly onOpen?: () => void
     readonly signal: AbortSignal
   },
-): AsyncIterable<unknown> {
+): AsyncIterable<JsonLine> {
   return client.stream({
     path: resourcePath(resource, { namespace: options.namespace }),
     query: {

@@ -2,6 +2,7 @@ import { CountersignError } from '../errors.ts'
 import type { Condition } from '../readiness.ts'
 import type { ApiClient } from './api-client.ts'
 import { ApiError } from './api-error.ts'
+import type { JsonLine } from './json-lines.ts'
 
 /** A client that notes whether the API server answers. */
 export interface ObservedClient extends ApiClient {
@@ -40,7 +41,7 @@ export function observeClient(client: ApiClient, now: () => number): ObservedCli
       throw error
     }
   }
-  async function* stream(asked: Parameters<ApiClient['stream']>[0]): AsyncIterable<unknown> {
+  async function* stream(asked: Parameters<ApiClient['stream']>[0]): AsyncIterable<JsonLine> {
     const onOpen = (): void => {
       heard()
       asked.onOpen?.()

@@ -267,7 +267,12 @@ describe('a stream', () => {
       query: { watch: '1' },
       onOpen: () => (opened += 1),
     })
-    assert.deepEqual(await collect(stream), [{ a: 1 }, { b: 2 }, { malformed: 'oops' }, { c: 3 }])
+    assert.deepEqual(await collect(stream), [
+      { value: { a: 1 }, bytes: 7 },
+      { value: { b: 2 }, bytes: 8 },
+      { malformed: 'oops' },
+      { value: { c: 3 }, bytes: 7 },
+    ])
     assert.equal(opened, 1)
     assert.equal(server.requests.at(-1)?.query.get('watch'), '1')
   })
@@ -308,7 +313,7 @@ describe('a stream', () => {
       })(),
     )
     assert.equal(error.code, 'kubernetes/unreachable')
-    assert.deepEqual(lines, [{ a: 1 }])
+    assert.deepEqual(lines, [{ value: { a: 1 }, bytes: 7 }])
   })
 
   test('that the caller gives up closes its connection', async () => {
@@ -317,7 +322,7 @@ describe('a stream', () => {
     const reason = new Error('enough')
     const reading = (async () => {
       for await (const line of client.stream({ path, signal: controller.signal })) {
-        assert.deepEqual(line, { a: 1 })
+        assert.deepEqual(line, { value: { a: 1 }, bytes: 7 })
         controller.abort(reason)
       }
     })()
@@ -329,7 +334,7 @@ describe('a stream', () => {
     server.script({ lines: [{ a: 1 }] })
     const signal = new AbortController().signal
     for await (const line of client.stream({ path, signal })) {
-      assert.deepEqual(line, { a: 1 })
+      assert.deepEqual(line, { value: { a: 1 }, bytes: 7 })
       break
     }
     while (server.streams.at(-1)?.closed !== true) await new Promise((go) => setTimeout(go, 5))

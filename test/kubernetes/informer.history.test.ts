@@ -7,6 +7,7 @@ import { silentMetrics } from '../../src/metrics.ts'
 import type { ApiClient, ApiRequest, ApiStream } from '../../src/kubernetes/api-client.ts'
 import { ApiError } from '../../src/kubernetes/api-error.ts'
 import { startInformer } from '../../src/kubernetes/informer.ts'
+import type { JsonLine } from '../../src/kubernetes/json-lines.ts'
 import { namespaces } from '../../src/kubernetes/workloads.ts'
 import { eventually } from '../support/eventually.ts'
 
@@ -70,7 +71,7 @@ class History implements ApiClient {
     return { metadata: { resourceVersion: String(this.#resourceVersion) }, items } as T
   }
 
-  async *stream({ query, signal, onOpen }: ApiStream): AsyncGenerator {
+  async *stream({ query, signal, onOpen }: ApiStream): AsyncGenerator<JsonLine> {
     let from = Number(query?.['resourceVersion'])
     const fault = this.#faults.shift()
     if (from < this.#compactedAt) throw new ApiError({ message: 'expired', status: 410 })
@@ -81,13 +82,13 @@ class History implements ApiClient {
       if (fault === 3 && sent === 2) return
       if (fault === 4 && sent === 1) throw new CountersignError('kubernetes/unreachable', 'cut')
       if (fault === 5 && sent === 2) {
-        yield { type: 'ERROR', object: { code: 410, reason: 'Expired' } }
+        yield { value: { type: 'ERROR', object: { code: 410, reason: 'Expired' } }, bytes: 60 }
         return
       }
       if (fault === 6 && sent === 1) yield { malformed: '{' }
       const next = this.#changes.find(({ resourceVersion }) => resourceVersion > from)
       if (next === undefined) continue
-      yield { type: next.type, object: next.object }
+      yield { value: { type: next.type, object: next.object }, bytes: 100 }
       from = next.resourceVersion
     }
   }

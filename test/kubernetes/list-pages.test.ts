@@ -38,7 +38,7 @@ class PagedServer implements ApiClient {
   }
 
   // eslint-disable-next-line require-yield
-  async *stream(): AsyncGenerator {
+  async *stream(): AsyncGenerator<never> {
     throw new Error('not asked for')
   }
 

@@ -19,7 +19,7 @@ function createWorld() {
     async *stream({ onOpen }) {
       if (world.error !== undefined) throw world.error
       onOpen?.()
-      yield 'line'
+      yield { value: 'line', bytes: 6 }
     },
     close: () => {},
   }
@@ -64,12 +64,12 @@ test('a watch that opens is an answer, and one that is silent is none of either'
   await ask(silence)
   world.error = undefined
   const watch = observed.stream({ path: '/x', signal: new AbortController().signal })
-  for await (const line of watch) assert.equal(line, 'line')
+  for await (const line of watch) assert.deepEqual(line, { value: 'line', bytes: 6 })
   assert.equal(observed.condition().ok, true)
   world.error = new CountersignError('kubernetes/silent', 'nothing for 15 s')
   const silent = observed.stream({ path: '/x', signal: new AbortController().signal })
   await assert.rejects(async () => {
-    for await (const line of silent) assert.fail(String(line))
+    for await (const line of silent) assert.fail(JSON.stringify(line))
   })
   assert.equal(observed.condition().ok, true)
 })

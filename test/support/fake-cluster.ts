@@ -1,6 +1,7 @@
 import { ApiError, parseApiError } from '../../src/kubernetes/api-error.ts'
 import type { ApiClient, ApiRequest, ApiStream } from '../../src/kubernetes/api-client.ts'
 import { CountersignError } from '../../src/errors.ts'
+import type { JsonLine } from '../../src/kubernetes/json-lines.ts'
 
 export interface RawObject {
   readonly apiVersion?: string
@@ -128,7 +129,7 @@ export class FakeCluster implements ApiClient {
     return structuredClone(answer) as T
   }
 
-  async *stream({ path, query = {}, signal, onOpen }: ApiStream): AsyncIterable<unknown> {
+  async *stream({ path, query = {}, signal, onOpen }: ApiStream): AsyncIterable<JsonLine> {
     const { plural } = parsePath(path)
     let sent = Number(query['resourceVersion'] ?? 0)
     const aborted = new Promise<void>((resolve) => {
@@ -143,7 +144,8 @@ export class FakeCluster implements ApiClient {
           if (change.plural !== plural || change.version <= sent) continue
           sent = change.version
           if (matches(change.object, query)) {
-            yield { type: change.type, object: structuredClone(change.object) }
+            const value = { type: change.type, object: structuredClone(change.object) }
+            yield { value, bytes: JSON.stringify(value).length }
           }
         }
       }
