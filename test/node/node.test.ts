@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -10,10 +10,10 @@ import { test } from 'node:test'
 import { writeImageArchive } from '../../image/archive.ts'
 import { file } from '../../image/layer.ts'
 import { nodePath, readRuntime } from '../../image/runtime.ts'
-import { requirement } from '../requirements.ts'
 import { eventually } from '../support/eventually.ts'
+import { tellCertificates } from './chapters/certificates.ts'
 import { controlGroupsNamed } from './rig/cgroups.ts'
-import { nodeAddress, nodeName, storageClass } from './rig/layout.ts'
+import { storageClass } from './rig/layout.ts'
 import { pauseImage, startNode, type ImageArchive, type Node } from './rig/node.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -67,49 +67,6 @@ async function untilReady(node: Node, name: string): Promise<void> {
 async function restartsOf(node: Node, name: string): Promise<string> {
   const path = 'jsonpath={.metadata.uid} {.status.containerStatuses[0].restartCount}'
   return node.kubectl(`get pod ${name} --output`, path)
-}
-
-interface SigningRequest {
-  readonly spec: { readonly username: string }
-  readonly status: {
-    readonly certificate?: string
-    readonly conditions?: readonly { readonly type: string; readonly reason: string }[]
-  }
-}
-
-/** Inside, until the power is cut. The node is one of the control plane, whose address is the API server's: so configuration says that it has it. */
-async function startApprover(node: Node): Promise<{ readonly ended: string | undefined }> {
-  const file = join(node.folder, 'approver.json')
-  const config = {
-    kubeconfig: node.kubeconfig,
-    kubeletServing: true,
-    nodes: [{ name: nodeName, addresses: [nodeAddress] }],
-    approvalsPerHour: 3600,
-    ledger: { file: join(node.folder, 'approver.jsonl') },
-  }
-  await writeFile(file, JSON.stringify(config))
-  const words = [join(root, 'src/cli/main.ts'), 'approve-requests', '--config', file]
-  const program: { ended: string | undefined } = { ended: undefined }
-  void node
-    .run(process.execPath, words, { timeoutSeconds: 600 })
-    .then(({ code, stderr }) => (program.ended = `exit code ${code}: ${stderr}`))
-    .catch((error: unknown) => (program.ended = String(error)))
-  return program
-}
-
-/** Of kubelet's own port. */
-async function servedBy(
-  node: Node,
-): Promise<{ readonly issuer: string; readonly serial: string } | undefined> {
-  const script = `
-    const socket = require('node:tls').connect({ host: '${nodeAddress}', port: 10250, rejectUnauthorized: false }, () => {
-      const { issuer, serialNumber: serial } = socket.getPeerCertificate()
-      console.log(JSON.stringify({ issuer: issuer.CN, serial }))
-      socket.destroy()
-    })
-    socket.on('error', () => process.exit(1))`
-  const { code, stdout } = await node.run(process.execPath, ['-e', script])
-  return code === 0 ? JSON.parse(stdout) : undefined
 }
 
 /** The processes of this machine, inside of namespaces or not, whose command line names a folder. */
@@ -189,55 +146,7 @@ test('a whole node on this machine', async (t) => {
     assert.equal(await restartsOf(node, 'kept'), before)
   })
 
-  await t.test(
-    'kubelet has its serving certificate, and the next, as the approver has proved',
-    async () => {
-      requirement('approver.names-proved')
-      const program = await startApprover(node)
-      const ca = (suffix: string): string => join(node.folder, 'keys', `ca${suffix}.pem`)
-      await node.restart(
-        'kube-controller-manager',
-        `--cluster-signing-cert-file=${ca('')}`,
-        `--cluster-signing-key-file=${ca('-key')}`,
-        // Five minutes more lie behind: kubelet renews at seven to nine tenths of all six, so within half a minute.
-        '--cluster-signing-duration=60s',
-      )
-      await node.restart('kubelet', '--rotate-server-certificates=true')
-      const served = new Set<string>()
-      await eventually(
-        'kubelet serves three certificates, one after the other',
-        async () => {
-          const certificate = await servedBy(node)
-          if (certificate?.issuer === 'countersign test node CA') served.add(certificate.serial)
-          return served.size > 2 || program.ended !== undefined
-        },
-        150,
-      )
-      assert.equal(program.ended, undefined)
-      const requests = await node.get<{ items: readonly SigningRequest[] }>(
-        '/apis/certificates.k8s.io/v1/certificatesigningrequests',
-      )
-      const approved = requests.items.filter(
-        ({ spec }) => spec.username === `system:node:${nodeName}`,
-      )
-      assert.ok(approved.length >= 3)
-      for (const { status } of approved.filter(({ status: { certificate } }) => certificate)) {
-        assert.deepEqual(
-          status.conditions?.map(({ type, reason }) => [type, reason]),
-          [['Approved', 'EvidenceProved']],
-        )
-      }
-      const { code, stdout } = await node.run(process.execPath, [
-        join(root, 'src/cli/main.ts'),
-        'ledger',
-        'show',
-        join(node.folder, 'approver.jsonl'),
-      ])
-      assert.equal(code, 0, stdout)
-      assert.match(stdout, /node-verdict .* published approved EvidenceProved for node node-a/)
-      await node.restart('kubelet')
-    },
-  )
+  await tellCertificates(t, node)
 
   await t.test('after a power cut the same pods run on the same disk', async () => {
     const [uid] = (await restartsOf(node, 'kept')).split(' ')

@@ -2,32 +2,43 @@ import assert from 'node:assert/strict'
 import type { Right } from '../../src/kubernetes/access-review.ts'
 import type { PlainClient } from './plain-client.ts'
 
-const rbac = '/apis/rbac.authorization.k8s.io/v1'
+const rbac = 'rbac.authorization.k8s.io'
 
-/** These rights and no others, to a user: one role for the cluster, and one for each namespace that a right names. */
-export async function grantRights(
-  admin: PlainClient,
-  user: string,
-  rights: readonly Right[],
-): Promise<void> {
-  const create = async (path: string, body: object): Promise<void> => {
-    const answer = await admin({ method: 'POST', path, body })
-    assert.equal(answer.status, 201, JSON.stringify(answer.body))
-  }
-  for (const [namespace, own] of Map.groupBy(rights, (each) => each.namespace)) {
+interface RbacObject {
+  readonly apiVersion: string
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly namespace?: string | undefined }
+}
+
+/** These rights and no others, of a user: one role for the cluster, and one for each namespace that a right names. */
+export function rightsObjects(user: string, rights: readonly Right[]): readonly RbacObject[] {
+  const apiVersion = `${rbac}/v1`
+  return [...Map.groupBy(rights, (each) => each.namespace)].flatMap(([namespace, own]) => {
     const kind = namespace === undefined ? 'ClusterRole' : 'Role'
-    const path = namespace === undefined ? rbac : `${rbac}/namespaces/${namespace}`
+    const metadata = { name: user, namespace }
     const rules = own.map(({ group, resource, subresource, verb, name }) => ({
       apiGroups: [group],
       resources: [subresource === undefined ? resource : `${resource}/${subresource}`],
       verbs: [verb],
       ...(name === undefined ? {} : { resourceNames: [name] }),
     }))
-    await create(`${path}/${kind.toLowerCase()}s`, { metadata: { name: user }, rules })
-    await create(`${path}/${kind.toLowerCase()}bindings`, {
-      metadata: { name: user },
-      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind, name: user },
-      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
-    })
+    const roleRef = { apiGroup: rbac, kind, name: user }
+    const subjects = [{ apiGroup: rbac, kind: 'User', name: user }]
+    const binding = { apiVersion, kind: `${kind}Binding`, metadata, roleRef, subjects }
+    return [{ apiVersion, kind, metadata, rules }, binding]
+  })
+}
+
+export async function grantRights(
+  admin: PlainClient,
+  user: string,
+  rights: readonly Right[],
+): Promise<void> {
+  for (const body of rightsObjects(user, rights)) {
+    const { namespace } = body.metadata
+    const within = namespace === undefined ? '' : `/namespaces/${namespace}`
+    const path = `/apis/${body.apiVersion}${within}/${body.kind.toLowerCase()}s`
+    const answer = await admin({ method: 'POST', path, body })
+    assert.equal(answer.status, 201, JSON.stringify(answer.body))
   }
 }

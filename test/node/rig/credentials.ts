@@ -21,6 +21,8 @@ const users: Readonly<Record<string, { name: string; groups: readonly string[] }
   'kube-scheduler': { name: 'system:kube-scheduler', groups: [] },
   'kube-proxy': { name: 'system:kube-proxy', groups: [] },
   kubelet: { name: `system:node:${nodeName}`, groups: ['system:nodes'] },
+  // Without any right until a test gives it some.
+  approver: { name: 'approver', groups: [] },
 }
 
 /** Keys, certificates and kubeconfigs of the control plane; they stay the same over a reboot. */
