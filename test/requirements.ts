@@ -960,6 +960,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'what comes on a connection that a tool server has ended is not handed to its handler',
     source: 'RFC 9110 §15.5.9',
   },
+  'toolserver.gone-is-not-served': {
+    claim:
+      'a request whose sender goes away while it is verified is handed to no handler, which could wait for an end that has been',
+    source: 'calls that were given up took the places of a guard one by one, and for ever',
+  },
   'gateway.unread-answers-bounded': {
     claim:
       'a caller that does not read its answers holds so many octets of memory and no more, and those not for long',

@@ -208,6 +208,8 @@ function createGuard(options: {
       log.warn({ status: verdict.status, reason: verdict.message }, 'request refused')
       return refuse(response, verdict, readableId(body))
     }
+    // Whoever has gone meanwhile has said so already: what a listener gives back with that would never be given back.
+    if (response.destroyed) return undefined
     await listener(request, response, { caller: verdict, body })
   }
   return (request, response) => {

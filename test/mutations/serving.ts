@@ -15,6 +15,13 @@ export const servingMutations: readonly Mutation[] = [
     edits: [['return !request.socket.writable', 'return request.socket.destroyed && false']],
   },
   {
+    claim: 'toolserver.gone-is-not-served',
+    without: 'the look whether its sender is still there when it was verified',
+    file: 'src/toolserver/require-countersign.ts',
+    edits: never('response.destroyed'),
+    tests: ['test/toolserver/require-countersign.test.ts'],
+  },
+  {
     claim: 'gateway.repeats-only-what-was-not-begun',
     without: 'the word of the server that twice does no more than once',
     file: 'src/gateway/upstream/send-repeating.ts',

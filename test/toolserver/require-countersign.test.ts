@@ -97,6 +97,7 @@ interface Sent {
   readonly tokens?: readonly string[]
   readonly method?: string
   readonly headers?: Record<string, string>
+  readonly to?: Server
 }
 
 function send(sent: Sent): Promise<{ status: number; text: string }> {
@@ -105,7 +106,7 @@ function send(sent: Sent): Promise<{ status: number; text: string }> {
     const request = httpsRequest(
       {
         host: '127.0.0.1',
-        port: (server.address() as AddressInfo).port,
+        port: ((sent.to ?? server).address() as AddressInfo).port,
         method: sent.method ?? 'POST',
         agent: false,
         ca: authority.bundlePem,
@@ -362,6 +363,29 @@ test('a body of megabytes within the limit is read and verified', async () => {
   const { status } = await send({ as: gateway, body: text, tokens: [await tokenFor({ input })] })
   assert.equal(status, 200)
   assert.equal(served[0]?.caller.via, 'gateway')
+})
+
+test('a request whose sender goes away while it is verified is handed to nobody', async () => {
+  requirement('toolserver.gone-is-not-served')
+  const handed: unknown[] = []
+  const judged = countersign.guard((request, response) => {
+    handed.push(request.headers['x-leaves'])
+    response.end('{}')
+  })
+  const leaving = createServer(countersign.tlsOptions, (request, response) => {
+    judged(request, response)
+    // All of it has come, and its token is being verified.
+    request.once('end', () => {
+      if (request.headers['x-leaves'] === 'yes') setImmediate(() => response.destroy())
+    })
+  }).listen(0, '127.0.0.1')
+  await once(leaving, 'listening')
+  const tokens = [await tokenFor({})]
+  const as = { as: gateway, tokens, to: leaving }
+  await assert.rejects(send({ ...as, headers: { 'x-leaves': 'yes' } }))
+  await send({ ...as, headers: { 'x-leaves': 'no' } })
+  leaving.close()
+  assert.deepEqual(handed, ['no'])
 })
 
 test('a refusal has the id of the request, or null', async () => {
