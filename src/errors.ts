@@ -82,6 +82,7 @@ export type ErrorCode =
   | 'kubernetes/unreachable'
   // signer
   | 'signer/authority-request'
+  | 'signer/key-of-two-pods'
   | 'signer/not-permitted'
   | 'signer/rejected'
   | 'signer/stale'

@@ -76,7 +76,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'kubelet gives up for good on Denied, and a pod may drain for hours',
   },
   'signer.key-of-one-pod': {
-    claim: 'a key that was certified for one pod is certified for no other',
+    claim:
+      'a key that was certified for one pod is certified for no other, whichever replica is asked',
     source: 'a key that moves was copied',
   },
   'signer.evidence-holds-until-signed': {

@@ -30,11 +30,7 @@ const octetsMax = 16 * 1024
 
 /** Reads a request of at most 16 KiB. Throws `pki/csr-malformed`, `pki/csr-signature`, `pki/key-type`, `pki/key-malformed`. */
 export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
-  const parts = readDer(
-    der,
-    { code: 'pki/csr-malformed', what: 'certificate request', octetsMax },
-    (reader) => readRequest(reader.enter(tags.sequence, 'certificationRequest')),
-  )
+  const parts = readParts(der)
   const key = parseSubjectKey(parts.spki)
   const algorithm = signatureAlgorithmOf(parts.algorithm)
   if (algorithm === undefined) {
@@ -62,13 +58,22 @@ export function parseCertificateRequest(der: Uint8Array): CertificateRequest {
 
 /** Reads one as a CertificateSigningRequest has it: one PEM block. Throws the same. */
 export function parseCertificateRequestPem(pem: string): CertificateRequest {
+  return parseCertificateRequest(derOf(pem))
+}
+
+/** The SubjectPublicKeyInfo of a request of which nothing is verified, octet for octet. Throws `pki/csr-malformed`. */
+export function keyOfUnverified(request: Uint8Array | string): Buffer {
+  return readParts(typeof request === 'string' ? derOf(request) : request).spki
+}
+
+function derOf(pem: string): Buffer {
   const blocks = parsePem(pem, {
     code: 'pki/csr-malformed',
     what: 'certificate request',
     charactersMax,
   })
   const [block] = blocks
-  if (block?.label === label && blocks.length === 1) return parseCertificateRequest(block.der)
+  if (block?.label === label && blocks.length === 1) return block.der
   throw new CountersignError('pki/csr-malformed', `certificate request is not one block ${label}`)
 }
 
@@ -80,6 +85,14 @@ interface RequestParts extends Omit<CertificateRequest, 'key' | 'names'> {
   readonly spki: Buffer
   readonly algorithm: Buffer
   readonly signature: Buffer
+}
+
+function readParts(der: Uint8Array): RequestParts {
+  return readDer(
+    der,
+    { code: 'pki/csr-malformed', what: 'certificate request', octetsMax },
+    (reader) => readRequest(reader.enter(tags.sequence, 'certificationRequest')),
+  )
 }
 
 function readRequest(request: DerReader): RequestParts {

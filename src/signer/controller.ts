@@ -31,11 +31,13 @@ import type { IssuanceOptions, Permission } from './issue/issuance-options.ts'
 import type { IssuancePorts } from './issue/ports.ts'
 import { startRequestQueue } from './watch/request-queue.ts'
 import type { RequestQueue } from './watch/request-queue.ts'
+import { followRequestedKeys } from './watch/requested-keys.ts'
 import {
   discoverVersion,
   laneConditions,
   openLanes,
   quietLanes,
+  tellUnfollowed,
   tellLanes,
   untilOtherVersion,
   type Lane,
@@ -263,6 +265,14 @@ async function open(
   const depthOf = (asked: Lane['asked']): number => queues.get(asked)?.depth ?? 0
   const depth = (): number => [...queues.keys()].reduce((sum, asked) => sum + depthOf(asked), 0)
   const lanes = openLanes({ ...options, version, gatherer, depthOf }, opened)
+  const { shareOf, earlier } = opened.use(
+    followRequestedKeys({
+      ...options,
+      ...options.profile,
+      requests: lanes.map(({ requests }) => requests),
+      keys: history.keys,
+    }),
+  )
   const conditions = (): readonly Condition[] => board.list()
   const waiting = lanes.map(({ requests, ports }) =>
     opened.use(tellWaiting({ ...options, ...ports, requests, conditions })),
@@ -292,24 +302,14 @@ async function open(
       history,
       ports,
       permission,
+      earlier,
       requester: (asked) => requesterOfStated(asked) ?? requester?.of(asked) ?? 'not-shown',
     })
-    const parts = { requests, gatherer, issuance, ports, history, membership, depth }
+    const parts = { requests, gatherer, issuance, ports, history, membership, shareOf, depth }
     const kind = asked === 'of-pods' ? ({ kind: 'CertificateSigningRequest' } as const) : {}
     queues.set(asked, startRequestQueue({ ...parts, ...kind, log, metrics, now }))
   }
   return { version, queues: [...queues.values()], membership }
-}
-
-/** What was begun while they were answered has nobody here who could settle it. */
-function tellUnfollowed({ signingRequests, log }: Parts, { intents }: History): void {
-  if (signingRequests !== undefined) return
-  const open = intents.requests().filter(({ kind }) => kind !== undefined)
-  if (open.length === 0) return
-  log.warn(
-    { open: open.length },
-    'what pods asked by themselves stays unsettled while it is not answered',
-  )
 }
 
 /** Nobody waits for it: what is not known is not shown. */
@@ -370,6 +370,7 @@ function newIssuance(
     readonly history: History
     readonly ports: IssuancePorts
     readonly permission: Permission
+    readonly earlier: NonNullable<IssuanceOptions['earlier']>
     readonly requester: IssuanceOptions['requester']
   },
 ): Issuance {

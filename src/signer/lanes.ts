@@ -16,6 +16,7 @@ import {
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Condition, ConditionBoard } from '../readiness.ts'
+import type { History } from './issue/history.ts'
 import type { IssuancePorts } from './issue/ports.ts'
 import { untilAnswered } from './until-answered.ts'
 import { clusterPorts } from './watch/cluster-ports.ts'
@@ -137,6 +138,20 @@ export function tellLanes(lanes: readonly Lane[], board: ConditionBoard): void {
 function conditionOf(lane: Lane, [first]: readonly Lane[]): Omit<Condition, 'name'> {
   const { ok, reason } = lane.requests.condition(lostSecondsMax)
   return lane === first ? { ok, reason } : { ok, reason, optional: true }
+}
+
+/** What was begun while they were answered has nobody here who could settle it. */
+export function tellUnfollowed(
+  { signingRequests, log }: Pick<LanesOptions, 'signingRequests' | 'log'>,
+  { intents }: Pick<History, 'intents'>,
+): void {
+  if (signingRequests !== undefined) return
+  const open = intents.requests().filter(({ kind }) => kind !== undefined)
+  if (open.length === 0) return
+  log.warn(
+    { open: open.length },
+    'what pods asked by themselves stays unsettled while it is not answered',
+  )
 }
 
 /** What is said of every way while none of it is followed, or no more. */

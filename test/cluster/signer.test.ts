@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -72,8 +72,11 @@ async function createPod(name: string): Promise<string> {
   return pod.metadata.uid
 }
 
-async function createRequest(name: string, podUid: string): Promise<void> {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+function newKey(): KeyObject {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
+}
+
+async function createRequest(name: string, podUid: string, privateKey = newKey()): Promise<void> {
   await create(requestsPath, {
     metadata: { name },
     spec: {
@@ -90,9 +93,28 @@ async function createRequest(name: string, podUid: string): Promise<void> {
   })
 }
 
-async function conditionOf(name: string): Promise<string | undefined> {
+async function conditionOf(
+  name: string,
+  member: 'type' | 'reason' = 'type',
+): Promise<string | undefined> {
   const { body } = await admin({ path: `${requestsPath}/${name}` })
-  return body.status.conditions?.[0]?.type
+  return body.status.conditions?.[0]?.[member]
+}
+
+/** Asks for another pod with each of the keys, and gives the reasons of the answers. */
+async function reasonsForCopies(
+  keys: ReadonlyMap<string, KeyObject>,
+  suffix: string,
+): Promise<ReadonlySet<string | undefined>> {
+  const names = [...keys.keys()].map((name) => `${name}-${suffix}`)
+  for (const [name, key] of keys) {
+    const copy = `${name}-${suffix}`
+    await createRequest(copy, await createPod(copy), key)
+  }
+  const reasons = (): Promise<(string | undefined)[]> =>
+    Promise.all(names.map((name) => conditionOf(name, 'reason')))
+  await eventually('all answered', async () => !(await reasons()).includes(undefined), 60)
+  return new Set(await reasons())
 }
 
 /** A signer in this process, whose every octet to the API server goes through the proxy. */
@@ -300,8 +322,9 @@ function intentsOf(records: readonly LedgerRecord[]): readonly string[] {
   )
 }
 
-test('two replicas share the requests, and one takes the share of the other that is killed', async () => {
+test('two replicas share the requests and refuse copied keys, and one takes the share of the other that is killed', async () => {
   requirement('signer.one-replica-a-request')
+  requirement('signer.key-of-one-pod')
   const folder = await mkdtemp(join(tmpdir(), 'countersign-replicas-'))
   try {
     const { certificatePem, privateKeyPem } = createTestAuthority()
@@ -314,15 +337,18 @@ test('two replicas share the requests, and one takes the share of the other that
     await eventually('that they see each other', bothSee)
     const names = Array.from({ length: 24 }, (_, index) => `shared-${index}`)
     const issued = async (some: readonly string[]): Promise<boolean> => {
-      const conditions = await Promise.all(some.map(conditionOf))
+      const conditions = await Promise.all(some.map((name) => conditionOf(name)))
       return conditions.every((condition) => condition === 'Issued')
     }
-    for (const name of names) await createRequest(name, await createPod(name))
+    const keys = new Map(names.map((name) => [name, newKey()]))
+    for (const [name, key] of keys) await createRequest(name, await createPod(name), key)
     await eventually('all issued', () => issued(names))
     const shares = [intentsOf(await one.records()), intentsOf(await two.records())] as const
     assert.deepEqual([...shares[0], ...shares[1]].toSorted(), names.toSorted())
     assert.ok(shares.every((share) => share.length > 3))
+    assert.deepEqual(await reasonsForCopies(keys, 'copied'), new Set(['KeyAlreadyIssued']))
 
+    for (const name of names) await admin({ method: 'DELETE', path: `${requestsPath}/${name}` })
     one.child.kill('SIGKILL')
     await once(one.child, 'exit')
     const later = Array.from({ length: 12 }, (_, index) => `later-${index}`)
@@ -334,6 +360,7 @@ test('two replicas share the requests, and one takes the share of the other that
         .toSorted(),
       later.toSorted(),
     )
+    assert.deepEqual(await reasonsForCopies(keys, 'later'), new Set(['KeyAlreadyIssued']))
   } finally {
     for (const child of programs) child.kill('SIGKILL')
     await rm(folder, { recursive: true, force: true })

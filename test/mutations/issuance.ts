@@ -92,6 +92,46 @@ export const issuanceMutations: readonly Mutation[] = [
     tests: ['test/signer/verdict/evaluate.test.ts'],
   },
   {
+    claim: 'signer.key-of-one-pod',
+    without: 'what other replicas have issued',
+    file: 'src/signer/watch/requested-keys.ts',
+    edits: [
+      [
+        'if (isIssued) return rememberAnswered(options, request, { sha256, holder })',
+        'if (isIssued) return',
+      ],
+    ],
+    tests: ['test/signer/watch/requested-keys.test.ts', 'test/signer/controller.keys.test.ts'],
+  },
+  {
+    claim: 'signer.key-of-one-pod',
+    without: 'the look at requests that were made before',
+    file: 'src/signer/issue/issuance.ts',
+    edits: [['options.earlier?.(claims.asked)', 'undefined']],
+    tests: ['test/signer/controller.keys.test.ts'],
+  },
+  {
+    claim: 'signer.key-of-one-pod',
+    without: 'the version at which a request was seen first',
+    file: 'src/signer/watch/requested-keys.ts',
+    edits: [['known?.version ?? resourceVersion', 'resourceVersion']],
+    tests: ['test/signer/watch/requested-keys.test.ts'],
+  },
+  {
+    claim: 'signer.key-of-one-pod',
+    without: 'the replica of a key',
+    file: 'src/signer/watch/request-queue.ts',
+    edits: [['membership?.rank(shareOf(request))', 'membership?.rank(uid)']],
+    tests: ['test/signer/watch/request-queue.test.ts'],
+  },
+  {
+    claim: 'signer.key-of-one-pod',
+    without: 'the key of what pods have asked by themselves, once it is signed',
+    file: 'src/signer/watch/signing-requests.ts',
+    edits: [["const isRefused = isOver && end !== 'Issued'", 'const isRefused = isOver']],
+    tests: ['test/signer/watch/signing-requests.test.ts', 'test/signer/controller.keys.test.ts'],
+  },
+  {
     claim: 'signer.warn-waives-no-identity',
     without: 'the list of what may be waived',
     file: 'src/signer/verdict/enforcement.ts',

@@ -79,7 +79,7 @@ export const signingRequestMutations: readonly Mutation[] = [
     claim,
     without: 'the look at whether a key was issued to another request',
     file: 'src/signer/verdict/evaluate.ts',
-    edits: [['isAgain ? [', 'isAgain && stated.isApproved ? [']],
+    edits: [['if (isAgain)', 'if (isAgain && stated.isApproved)']],
     tests: whole,
   },
   {

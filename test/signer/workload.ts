@@ -61,7 +61,7 @@ export function claimsOf(
 export function verdictOf(
   claims: Claims,
   evidence: Evidence,
-  changed: Partial<Pick<CheckInput, 'profile' | 'keyOwner' | 'policy' | 'mode'>> = {},
+  changed: Partial<Pick<CheckInput, 'profile' | 'keyOwner' | 'keyAsked' | 'policy' | 'mode'>> = {},
 ): Verdict {
   return evaluate({ claims, evidence, profile, keyOwner: undefined, policy: agreeing, ...changed })
 }

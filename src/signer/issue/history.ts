@@ -93,9 +93,18 @@ export function rememberIntent(
   intent: IssuanceIntent,
 ): void {
   const { spkiSha256, pod, request } = intent
-  const until = Date.parse(intent.notAfter) + keyMemorySeconds * 1000
-  keys.remember(spkiSha256, { podUid: pod.uid, requestUid: request.uid }, until)
+  const endsAt = Date.parse(intent.notAfter)
+  rememberIssued(keys, spkiSha256, { podUid: pod.uid, requestUid: request.uid, endsAt })
   if (request.kind !== undefined) pace.note(pod.uid, Date.parse(intent.time))
+}
+
+/** Whose key it is, until a day after the end of its certificate (milliseconds). */
+export function rememberIssued(
+  keys: KeyHistory,
+  spkiSha256: string,
+  { endsAt, ...holder }: KeyHolder & { readonly endsAt: number },
+): void {
+  keys.remember(spkiSha256, holder, endsAt + keyMemorySeconds * 1000)
 }
 
 function createKeyHistory(now: () => number): KeyHistory {

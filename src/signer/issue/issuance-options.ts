@@ -18,6 +18,8 @@ export interface IssuanceOptions {
   readonly ports: IssuancePorts
   /** Whether the cluster let nobody but a kubelet make the request (docs/ISSUANCE.md). */
   readonly requester: (request: PodCertificateRequest) => Requester
+  /** A request for the same key that was made before for another pod and is not answered yet; no other is known unless told. */
+  readonly earlier?: (request: PodCertificateRequest) => string | undefined
   /** How strictly a namespace is held to what it may claim. */
   readonly modeOf: ModeOf
   readonly replica: string

@@ -131,10 +131,11 @@ function judge(
   const { profile, history, issuancePolicy } = options
   const keyOwner = history.keys.ownerOf(claims.key.sha256)
   const keyRequest = history.keys.requestOf(claims.key.sha256)
+  const keyAsked = options.earlier?.(claims.asked)
   const decide: CheckInput['policy']['decide'] = (...asked) => issuancePolicy.decide(...asked)
   const requester = options.requester(claims.asked)
   const policy = { decide, requester, now: options.now() }
-  const verdict = evaluate({ ...asked, evidence, profile, keyOwner, keyRequest, policy })
+  const verdict = evaluate({ ...asked, evidence, profile, keyOwner, keyRequest, keyAsked, policy })
   if (verdict.kind === 'wait' && verdict.cause !== undefined) {
     const { cause: error } = verdict
     options.metrics.count('countersign_signer_errors_total', { code: error.code })

@@ -57,6 +57,8 @@ export interface CheckInput {
   readonly keyOwner: string | undefined
   /** The UID of the request that it was issued to. */
   readonly keyRequest?: string | undefined
+  /** A request of another pod that was made before for this key, and that nobody has answered. */
+  readonly keyAsked?: string | undefined
   readonly policy: {
     readonly decide: IssuancePolicy['decide']
     readonly requester: Requester

@@ -1,4 +1,6 @@
 import { lifetimeSecondsMin } from '../../pki/profile.ts'
+import { quoted } from '../../errors.ts'
+import { holderUid } from './asked-key.ts'
 import { evidenceDigest } from './evidence.ts'
 import { policyAgrees } from './policy-check.ts'
 import { attributeChecks, dnsNamesSelected } from './attribute-checks.ts'
@@ -67,13 +69,13 @@ const lifetimeBounded: Check = {
 /** A key that moves to another pod was copied. A pod that asks by itself makes one for each request, as kubelet does. */
 const keyOfNoOtherPod: Check = {
   name: 'key-of-no-other-pod',
-  run: ({ claims, keyOwner, keyRequest }) => {
-    const { spec, stated, metadata } = claims.asked
-    const { uid } = stated?.issued ?? spec.pod
-    if (keyOwner === undefined || keyOwner === uid) {
+  run: ({ claims, keyOwner, keyRequest, keyAsked }) => {
+    const { stated, metadata } = claims.asked
+    if (keyOwner === undefined || keyOwner === holderUid(claims.asked)) {
       const isAgain =
         stated !== undefined && keyRequest !== undefined && keyRequest !== metadata.uid
-      return { findings: isAgain ? [keyAskedAgain(claims.key.sha256)] : [] }
+      if (isAgain) return { findings: [keyAskedAgain(claims.key.sha256)] }
+      return { findings: keyAsked === undefined ? [] : [keyAskedBefore(keyAsked)] }
     }
     const refusal: FieldRefusal = {
       field: 'publicKey',
@@ -83,6 +85,12 @@ const keyOfNoOtherPod: Check = {
     }
     return { findings: [refused('KeyAlreadyIssued', refusal)] }
   },
+}
+
+/** Only one of the two can have it, and another replica may be about to sign for the other. */
+function keyAskedBefore(request: string): Finding {
+  const why = `request ${quoted(request, 320)} was made before for this key and is not answered yet`
+  return { kind: 'undecided', field: 'publicKey', why }
 }
 
 function keyAskedAgain(sha256: string): Finding {

@@ -43,6 +43,8 @@ export interface RequestQueueOptions {
   readonly issuance: Issuance
   readonly ports: IssuancePorts
   readonly history: History
+  /** What a request falls to a replica by; its UID unless told. */
+  readonly shareOf?: (request: PodCertificateRequest) => string
   /** Which requests are ours first; all of them unless told. */
   readonly membership?: Pick<Membership, 'rank' | 'living' | 'onChange'>
   readonly log: Log
@@ -167,8 +169,10 @@ class Queue implements RequestQueue {
     return intents.of(uid).length > 0 || refusals.has(uid)
   }
 
-  #rank({ metadata: { uid } }: PodCertificateRequest): number {
-    const before = this.#settles(uid) ? 0 : (this.#options.membership?.rank(uid) ?? 0)
+  #rank(request: PodCertificateRequest): number {
+    const { uid } = request.metadata
+    const { membership, shareOf = () => uid } = this.#options
+    const before = this.#settles(uid) ? 0 : (membership?.rank(shareOf(request)) ?? 0)
     return Math.min(before, rankMax)
   }
 

@@ -1,4 +1,4 @@
-import { isGovernanceKey } from '../../identity/governance-key.ts'
+import { isGovernanceKey, issuedCertificateKey } from '../../identity/governance-key.ts'
 import {
   certificateSigningRequests,
   type CertificateSigningRequest,
@@ -28,26 +28,30 @@ const tooLong = { [`countersign.dev/more-than-${annotationOctetsMax}-octets`]: '
 
 /**
  * What is kept of each: whoever may make requests may make many, with anything in them. Of those that are over nothing is looked at but
- * that they are.
+ * that they are, and of those that were signed whose key it is.
  */
 const kept: typeof certificateSigningRequests = {
   ...certificateSigningRequests,
   parse(raw) {
     const request = certificateSigningRequests.parse(raw)
     const { metadata, spec, status } = request
-    const isOver = terminalOf(status) !== undefined
-    const annotations = Object.entries(metadata.annotations).filter(([key]) => isGovernanceKey(key))
+    const end = terminalOf(status)?.condition
+    const isOver = end !== undefined
+    const isRefused = isOver && end !== 'Issued'
+    const annotations = Object.entries(metadata.annotations).filter(([key]) =>
+      isOver ? end === 'Issued' && key === issuedCertificateKey : isGovernanceKey(key),
+    )
     const isLong = JSON.stringify(annotations).length > annotationOctetsMax
     const asked = isLong ? tooLong : Object.fromEntries(annotations)
     return {
-      metadata: { ...metadata, labels: {}, ownerReferences: [], annotations: isOver ? {} : asked },
+      metadata: { ...metadata, labels: {}, ownerReferences: [], annotations: asked },
       spec: {
         ...spec,
-        request: isOver ? '' : spec.request,
+        request: isRefused ? '' : spec.request,
         username: spec.username.slice(0, nameCharactersMax),
         usages: spec.usages.slice(0, usagesMax),
         groups: [],
-        extra: isOver ? {} : boundExtra(spec.extra),
+        extra: isRefused ? {} : boundExtra(spec.extra),
       },
       status: {
         conditions: isOver ? status.conditions.map(({ type }) => ({ type })) : status.conditions,

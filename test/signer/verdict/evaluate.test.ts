@@ -344,6 +344,19 @@ test('a key that another pod holds is refused beside whatever else is, and polic
   assert.equal(verdictOf(claimsOf(), evidenceOf(), own).kind, 'issue')
 })
 
+test('while an earlier request for its key is not answered a request waits, unless it is refused anyway', () => {
+  requirement('signer.key-of-one-pod')
+  const changed = { keyAsked: 'team-b/req-1' }
+  const waits = verdictOf(claimsOf(), evidenceOf(), changed)
+  assert.ok(waits.kind === 'wait')
+  assert.equal(
+    waits.why,
+    'publicKey: request "team-b/req-1" was made before for this key and is not answered yet',
+  )
+  const copied = verdictOf(claimsOf(), evidenceOf(), { ...changed, keyOwner: 'other-pod' })
+  assert.equal(copied.kind, 'deny')
+})
+
 test('a pod that drains keeps its identity at refresh, and one that never ran gets none', () => {
   requirement('signer.draining-keeps-identity')
   const draining = verdictOf(

@@ -67,6 +67,7 @@ class QueueWorld implements AsyncDisposable {
   /** How many replicas come before this one. */
   rank: (uid: string) => number = () => 0
   shareAnew = (): void => {}
+  shareOf: (request: PodCertificateRequest) => string = ({ metadata: { uid } }) => uid
   /** What is planned comes at once when this is resolved. */
   readonly later = Promise.withResolvers<void>()
   readonly planned: number[] = []
@@ -124,6 +125,7 @@ class QueueWorld implements AsyncDisposable {
         emitEvent: (event) => void this.events.push(event),
       },
       history: this.history,
+      shareOf: (request) => this.shareOf(request),
       membership: {
         living: 2,
         rank: (uid) => this.rank(uid),
@@ -354,6 +356,18 @@ test('a request of another replica is left to it, and taken when that is gone', 
   world.shareAnew()
   await eventually('theirs', () => world.handled.length === 2)
   assert.deepEqual(world.handled, ['ours', 'theirs'])
+})
+
+test('a request falls to the replica of its key', async () => {
+  requirement('signer.key-of-one-pod')
+  await using world = new QueueWorld()
+  world.holdsPlans = true
+  world.shareOf = ({ metadata: { name } }) => `key-of-${name}`
+  world.rank = (share) => (share === 'key-of-ours' ? 0 : 1)
+  world.start()
+  for (const name of ['theirs', 'ours']) world.put(requestOf('team-a', name))
+  await eventually('ours', () => world.handled.length > 0)
+  assert.deepEqual(world.handled, ['ours'])
 })
 
 test('a replica that is seen and does nothing keeps no pod waiting', async () => {

@@ -295,6 +295,38 @@ test('nothing is kept of what others write on a request, nor of one that is over
   assert.deepEqual(keys('over'), [])
 })
 
+test('of a request that was signed its key and its holder are kept, and of one that was refused neither', async () => {
+  requirement('signer.key-of-one-pod')
+  const cluster = populatedCluster()
+  const put = (name: string, status: object): void => {
+    const request = signingRequest(name, {
+      annotations: {
+        'countersign.dev/issued-certificate': 'team-a/search/issued-uid/worker/account-uid',
+        'countersign.dev/tenant': 'acme',
+      },
+      status,
+    })
+    cluster.put(plural, request)
+  }
+  put('signed', { ...approved, certificate: Buffer.from('a chain').toString('base64') })
+  put('refused', { conditions: [{ type: 'Denied', status: 'True', reason: 'ByHand' }] })
+  await using requests = followSigningRequests({
+    client: cluster,
+    signerName: 'countersign.dev/identity',
+    agent: { namespace: 'team-a', serviceAccount: 'worker' },
+    log: silentLog,
+    metrics: silentMetrics,
+  })
+  await requests.synced
+  const kept = (name: string): unknown => {
+    const { spec, stated } = requests.list().find(({ metadata }) => metadata.name === name) ?? {}
+    const hasKey = spec?.key?.kind === 'pem' && spec.key.pem !== ''
+    return { hasKey, holder: stated?.issued?.uid, asked: spec?.unverifiedUserAnnotations }
+  }
+  assert.deepEqual(kept('signed'), { hasKey: true, holder: 'issued-uid', asked: {} })
+  assert.deepEqual(kept('refused'), { hasKey: false, holder: undefined, asked: {} })
+})
+
 test('what pods ask by themselves keeps no kubelet waiting, whatever is wrong with it', async () => {
   const cluster = populatedCluster()
   cluster.fail(({ path }) => path.endsWith(plural), { kind: 'refuse', status: 403 }, 1000)
