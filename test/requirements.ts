@@ -225,6 +225,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'no CertificateSigningRequest is signed that is not approved, and no approval stands for a proof',
     source: 'KEP-1513; the API server takes a certificate without an approval',
   },
+  'signer.approver-proves': {
+    claim:
+      'whoever approves for a signer approves what the signer’s own evaluation proves, records it before, signs nothing, and is believed by no signer',
+    source: 'KEP-1513; an approval cannot be taken back, and time passes until it is signed',
+  },
   'signer.request-asks-for-nothing': {
     claim: 'a PKCS#10 request that asks for a name is refused',
     source: 'the API server does not read the contents of stubPKCS10Request',

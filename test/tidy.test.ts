@@ -296,7 +296,7 @@ const importableByAll = [
 
 /** The files of domain rooms that talk to the API server: thin shells around what is pure. */
 const kubernetesShells =
-  /^src\/(approver\/(approve|approver|gather-node|claiming-nodes|tell-requester|rights)|intermediate\/(answer|intermediates|rights)|signer\/(carry-revocations|controller|keep-authority|lanes|members-lease|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|anchor-place|anchor-copies|bundle-lease|bundle-owner|anchor-publication|authority-secret|await-authority|client-authorities|secret-authorities|rotate-authority|request-authority|pending-in-secret|scheduled-rotation|look-again|secret-event|step-clock|delivery))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-(status|events)|approval\/approval-objects))\.ts$/
+  /^src\/(approver\/(approve|approver|gather-node|claiming-nodes|tell-requester|rights)|intermediate\/(answer|intermediates|rights)|signer\/(carry-revocations|controller|keep-authority|lanes|members-lease|request-approver|rights|until-answered|watch\/[a-z-]+|anchors\/(trust-bundle|anchor-place|anchor-copies|bundle-lease|bundle-owner|anchor-publication|authority-secret|await-authority|client-authorities|secret-authorities|rotate-authority|request-authority|pending-in-secret|scheduled-rotation|look-again|secret-event|step-clock|delivery))|gateway\/(rights|(caller|upstream)\/[a-z-]+-watch|upstream\/tool-server-(status|events)|approval\/approval-objects))\.ts$/
 
 /** One shape of a request from the watch to the record: what judges it reads it as the API has it. */
 const requestShape = 'src/kubernetes/pod-certificate-request.ts'

@@ -1,4 +1,4 @@
-import type { IssuanceIntent, LoggedRecord, SegmentHead } from './record.ts'
+import type { IssuanceApproval, IssuanceIntent, LoggedRecord, SegmentHead } from './record.ts'
 
 /** What the records so far leave to those that follow: a segment's head hands it on. */
 export class Account {
@@ -20,6 +20,10 @@ export class Account {
         if (isVouched && record.outcome === 'published') this.#vouch(record.intentIndex)
         this.#unsettled.delete(record.intentIndex)
         return
+      case 'issuance-approval':
+        // Whoever signs it gives it no longer life, and does so within the hour that the API server keeps what is approved.
+        this.#heldFor(record)
+        return
       case 'issuance-refusal':
       case 'node-verdict':
         return
@@ -39,6 +43,11 @@ export class Account {
 
   #held(notAfter: string | undefined): void {
     if (notAfter !== undefined) this.#heldUntil = Math.max(this.#heldUntil, Date.parse(notAfter))
+  }
+
+  #heldFor({ time, lifetimeSeconds }: IssuanceApproval): void {
+    const until = Date.parse(time) + lifetimeSeconds * 1000
+    this.#heldUntil = Math.max(this.#heldUntil, until)
   }
 
   #vouch(intentIndex: number): void {

@@ -1,7 +1,7 @@
-import type { AuthorityVerdict, NodeVerdict } from './record.ts'
+import type { AuthorityVerdict, IssuanceApproval, NodeVerdict } from './record.ts'
 
 /** The record of how it ended, of the one that was durable before; `latencySeconds` goes on from there. `at` in milliseconds. */
-export function concluded<Verdict extends AuthorityVerdict | NodeVerdict>(
+export function concluded<Verdict extends AuthorityVerdict | IssuanceApproval | NodeVerdict>(
   record: Verdict,
   outcome: Verdict['outcome'],
   at: number,

@@ -68,6 +68,18 @@ export interface IssuanceIntent extends RecordHead {
   }[]
 }
 
+/** What was approved for another to sign, who proves it once more; durable before it is written. */
+export interface IssuanceApproval extends RecordHead, Omit<IssuanceIntent, 'kind' | OfSigners> {
+  readonly kind: 'issuance-approval'
+  /** Of the condition. */
+  readonly message: string
+  /** `unknown` until the API server has taken it, or has not. */
+  readonly outcome: 'published' | 'unpublished' | 'unknown'
+  readonly latencySeconds: number
+}
+
+type OfSigners = 'serialNumber' | 'notBefore' | 'notAfter' | 'beginRefreshAt' | 'profileDigest'
+
 /** What became of an intent. A certificate that was signed counts as issued until its notAfter, published or not. */
 export interface IssuanceResult extends RecordHead {
   readonly kind: 'issuance-result'
@@ -155,7 +167,12 @@ export interface AuthorityVerdict extends RecordHead {
 
 /** What is appended. */
 export type LedgerRecord =
-  IssuanceIntent | IssuanceResult | IssuanceRefusal | NodeVerdict | AuthorityVerdict
+  | IssuanceIntent
+  | IssuanceApproval
+  | IssuanceResult
+  | IssuanceRefusal
+  | NodeVerdict
+  | AuthorityVerdict
 
 /** The first record of every segment but the first: what it stands on, so that nothing before it has to be read to go on. */
 export interface SegmentHead {
@@ -245,6 +262,33 @@ const head: Shape = {
   }),
 }
 
+const proved: Shape = {
+  ...head,
+  pod: named,
+  serviceAccount: named,
+  node: named,
+  namespace: named,
+  requester: oneOf('shown', 'not-shown', 'pod', 'agent'),
+  keyType: text,
+  spkiSha256: sha256,
+  maxExpirationSeconds: wholeNumber,
+  lifetimeSeconds: wholeNumber,
+  annotations: mapOf(text),
+  projectedPaths: listOf(text),
+  spiffeId: text,
+  role: optional(text),
+  tenant: optional(text),
+  claim: optional(named),
+  models: listOf(text),
+  toolScopes: listOf(text),
+  dnsNames: listOf(text),
+  evidenceDigest: sha256,
+  policyRevision: text,
+  policyDigest: sha256,
+  wouldDeny: optional(shaped({ reason: text, fields: refusedFields })),
+  evidence: listOf(shaped({ check: text, field: text, reason: text })),
+}
+
 const shapes: Readonly<Record<LoggedRecord['kind'], Shape>> = {
   'ledger-segment': {
     kind: text,
@@ -263,36 +307,14 @@ const shapes: Readonly<Record<LoggedRecord['kind'], Shape>> = {
     olderThan: time,
   },
   'issuance-intent': {
-    ...head,
-    pod: named,
-    serviceAccount: named,
-    node: named,
-    namespace: named,
-    requester: oneOf('shown', 'not-shown', 'pod', 'agent'),
-    keyType: text,
-    spkiSha256: sha256,
-    maxExpirationSeconds: wholeNumber,
-    lifetimeSeconds: wholeNumber,
-    annotations: mapOf(text),
-    projectedPaths: listOf(text),
-    spiffeId: text,
-    role: optional(text),
-    tenant: optional(text),
-    claim: optional(named),
-    models: listOf(text),
-    toolScopes: listOf(text),
-    dnsNames: listOf(text),
+    ...proved,
     serialNumber: matching(/^[0-9a-f]{1,40}$/i),
     notBefore: time,
     notAfter: time,
     beginRefreshAt: time,
-    evidenceDigest: sha256,
     profileDigest: sha256,
-    policyRevision: text,
-    policyDigest: sha256,
-    wouldDeny: optional(shaped({ reason: text, fields: refusedFields })),
-    evidence: listOf(shaped({ check: text, field: text, reason: text })),
   },
+  'issuance-approval': { ...proved, message: text, outcome, latencySeconds: seconds },
   'issuance-result': {
     ...head,
     outcome,

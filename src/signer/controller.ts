@@ -22,7 +22,7 @@ import { authorityCondition } from './anchors/authority-condition.ts'
 import type { CountedAnchors } from './anchors/bundle-sequence.ts'
 import { measureIssuer } from './anchors/measure-issuer.ts'
 import { keepAuthority, keepingConditions, type AuthorityKeeping } from './keep-authority.ts'
-import { startGatherer, type Gatherer } from './watch/gather.ts'
+import { startGatherer } from './watch/gather.ts'
 import { createHistory, historySince, readHistory } from './issue/history.ts'
 import type { History } from './issue/history.ts'
 import { createIssuance } from './issue/issuance.ts'
@@ -44,6 +44,7 @@ import {
   type LanesOptions,
   type SigningRequestsOptions,
 } from './lanes.ts'
+import { evaluationProfile, evidenceNames, tellEvidence } from './evaluation.ts'
 import { joinMembers } from './members-lease.ts'
 import { permissionOf, signerRights, type SignerRightsOptions } from './rights.ts'
 import { watchRequesterPolicy, type RequesterProof } from './watch/requester.ts'
@@ -123,10 +124,7 @@ function conditionNames(options: SignerOptions): readonly string[] {
     'authority',
     'ledger',
     ...laneConditions(options),
-    ...['pods', 'namespaces', 'serviceaccounts', 'nodes', 'services'].map(
-      (name) => `watch ${name}`,
-    ),
-    ...(options.claims?.owners ?? []).map(({ resource }) => `watch ${resource}`),
+    ...evidenceNames(options),
     'trust-bundle',
     ...(options.admissionPolicy === undefined ? [] : ['admission-policy']),
     ...keepingConditions(options),
@@ -246,9 +244,7 @@ async function open(
   const gatherer = opened.use(
     startGatherer({ client, claimOwners: options.claims?.owners, log, metrics }),
   )
-  for (const { name } of gatherer.conditions()) {
-    board.set(`watch ${name}`, () => evidenceCondition(gatherer, name))
-  }
+  tellEvidence(gatherer, board)
   const anchors = opened.use(startAnchorPublication(publicationOf(options)))
   board.set('trust-bundle', () => anchors.condition())
   options.publishes(anchors)
@@ -324,13 +320,6 @@ function openRequesterProof(
   return proof
 }
 
-/** Once it was read, the API server is asked instead of a copy that is not fresh: slower, and no less safe. */
-function evidenceCondition(gatherer: Gatherer, name: string): Omit<Condition, 'name'> {
-  const found = gatherer.conditions().find((each) => each.name === name)
-  const { ok = false, reason = '' } = found ?? {}
-  return { ok, reason, optional: gatherer.hasSynced }
-}
-
 function rightsOf(options: SignerOptions): SignerRightsOptions {
   const { profile, claims, requests } = options
   const { trustDomain } = profile
@@ -374,15 +363,11 @@ function newIssuance(
     readonly requester: IssuanceOptions['requester']
   },
 ): Issuance {
-  const { profile, clusterDomain, claims, log, metrics, now } = options
+  const { profile, log, metrics, now } = options
   const { authorities, ...rest } = parts
   const randomBytes = options.randomBytes ?? systemRandomBytes
   return createIssuance({
-    profile: {
-      ...profile,
-      ...(clusterDomain === undefined ? {} : { clusterDomain }),
-      ...(claims && { unclaimed: claims.unclaimed }),
-    },
+    profile: evaluationProfile(options),
     issuer: createIssuer({ profile, authorities, now, randomBytes }),
     ledger: options.ledger,
     issuancePolicy: options.issuancePolicy,

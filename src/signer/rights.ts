@@ -60,11 +60,14 @@ export function signerRights(options: SignerRightsOptions): readonly Right[] {
     ...(secret === undefined ? [] : secretRights(secret)),
     ...askingRights(options),
     ...signingRequestRights(options),
-    ...ownerKindRights(
-      options.claimOwners ?? [],
-      'what comes of a pool waits: nobody sees its claim',
-    ),
+    ...claimRights(options),
   ]
+}
+
+function claimRights({
+  claimOwners = [],
+}: Pick<SignerRightsOptions, 'claimOwners'>): readonly Right[] {
+  return ownerKindRights(claimOwners, 'what comes of a pool waits: nobody sees its claim')
 }
 
 function requestRights({ signerName }: SignerRightsOptions): readonly Right[] {
@@ -82,28 +85,26 @@ function requestRights({ signerName }: SignerRightsOptions): readonly Right[] {
       verb: 'sign',
       without: 'the API server takes no certificate from this signer',
     },
-    {
-      group: '',
-      resource: 'events',
-      verb: 'create',
-      without: 'pods are not told why they wait',
-      optional: true,
-    },
+    eventRight,
   ]
 }
 
+const eventRight: Right = {
+  group: '',
+  resource: 'events',
+  verb: 'create',
+  without: 'pods are not told why they wait',
+  optional: true,
+}
+
 function signingRequestRights(options: SignerRightsOptions): readonly Right[] {
-  const { signerName: name, signingRequests } = options
+  const { signingRequests } = options
   if (signingRequests === undefined) return []
   const requests = { group: certificates, resource: signingRequestsPlural }
-  const unseen = 'no certificate signing request is seen'
-  const unjudged = 'no certificate signing request can be approved or denied'
   // Their lack is no reason to leave kubelets without answers.
   const optional = true
   const rights: readonly Right[] = [
-    { ...requests, verb: 'get', without: 'none can be read again before it is answered', optional },
-    { ...requests, verb: 'list', without: unseen, optional },
-    { ...requests, verb: 'watch', without: unseen, optional },
+    ...seeingRights.map((right) => ({ ...right, optional })),
     {
       ...requests,
       subresource: 'status',
@@ -114,17 +115,50 @@ function signingRequestRights(options: SignerRightsOptions): readonly Right[] {
     ...(signingRequests.issuedCertificates === undefined ? [] : [issuedCertificateRight]),
   ]
   if (!signingRequests.approve) return rights
+  return [...rights, ...judgingRights(options).map((right) => ({ ...right, optional }))]
+}
+
+const unseen = 'no certificate signing request is seen'
+
+const seeingRights: readonly Right[] = [
+  {
+    group: certificates,
+    resource: signingRequestsPlural,
+    verb: 'get',
+    without: 'none can be read again before it is answered',
+  },
+  { group: certificates, resource: signingRequestsPlural, verb: 'list', without: unseen },
+  { group: certificates, resource: signingRequestsPlural, verb: 'watch', without: unseen },
+]
+
+function judgingRights({
+  signerName: name,
+}: Pick<SignerRightsOptions, 'signerName'>): readonly Right[] {
+  const without = 'no certificate signing request can be approved or denied'
   return [
-    ...rights,
-    { ...requests, subresource: 'approval', verb: 'patch', without: unjudged, optional },
     {
       group: certificates,
-      resource: 'signers',
-      name,
-      verb: 'approve',
-      without: unjudged,
-      optional,
+      resource: signingRequestsPlural,
+      subresource: 'approval',
+      verb: 'patch',
+      without,
     },
+    { group: certificates, resource: 'signers', name, verb: 'approve', without },
+  ]
+}
+
+/** Every right of whoever approves for the signer and signs nothing: what proves a request, and its approval. */
+export function requestApproverRights(
+  options: Pick<SignerRightsOptions, 'signerName' | 'signingRequests' | 'claimOwners'>,
+): readonly Right[] {
+  const issued = options.signingRequests?.issuedCertificates
+  return [
+    ...seeingRights,
+    ...judgingRights(options),
+    ...evidenceRights,
+    eventRight,
+    ...(issued === undefined ? [] : [issuedCertificateRight]),
+    ...claimRights(options),
   ]
 }
 
@@ -252,13 +286,14 @@ export function permissionOf(
   rights: Pick<RightsWatch, 'missing' | 'doubt'>,
   asked: 'of-kubelets' | 'of-pods',
   clock: Pick<ServerClock, 'problem'> | undefined,
+  who = 'signer',
 ): Permission {
   const needed = (right: Right): boolean => isNeededToAnswer(right, asked)
   return {
     missing() {
       const missing = rights.missing?.filter(needed) ?? []
       if (missing.length === 0) return clock?.problem()
-      return `the signer lacks a right: ${missing.map(formatRight).join(', ')}`
+      return `the ${who} lacks a right: ${missing.map(formatRight).join(', ')}`
     },
     doubt: () => rights.doubt(),
   }

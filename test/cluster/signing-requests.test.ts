@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { X509Certificate, type KeyObject } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -11,8 +11,12 @@ import { run } from '../../src/cli/program.ts'
 import { createApiClient, type ApiClient } from '../../src/kubernetes/api-client.ts'
 import { staticAuthoritySource } from '../../src/pki/authority.ts'
 import { parseCredentialBundle } from '../../src/pki/credential.ts'
+import type { Right } from '../../src/kubernetes/access-review.ts'
+import { readLedger } from '../../src/ledger/ledger.ts'
+import type { LoggedRecord } from '../../src/ledger/record.ts'
+import { requestApproverRights, signerRights } from '../../src/signer/rights.ts'
 import { signerName } from '../signer/asked.ts'
-import { newAuthority, startSigner, type SignerWorld } from '../signer/signer-world.ts'
+import { newAuthority, profile, startSigner, type SignerWorld } from '../signer/signer-world.ts'
 import { declared, newKey, pemOf } from '../signer/signing-request.ts'
 import { requirement } from '../requirements.ts'
 import { csrApproverRules } from '../support/csr-approver-rights.ts'
@@ -76,9 +80,9 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-async function start(approve: boolean): Promise<SignerWorld> {
+async function start(approve: boolean, as = client): Promise<SignerWorld> {
   const world = await startSigner(new FakeCluster(), {
-    client,
+    client: as,
     propagationSeconds: 0,
     signingRequests: { approve },
     authorities: staticAuthoritySource(authority),
@@ -433,3 +437,99 @@ async function configOf(): Promise<string> {
   await writeFile(file, stringify(config))
   return file
 }
+
+/** As the chart gives them, to a user of that name; those of a namespace everywhere. */
+async function giveRights(name: string, rights: readonly Right[]): Promise<ApiClient> {
+  const rbac = '/apis/rbac.authorization.k8s.io/v1'
+  const rules = rights.map(({ group, resource, subresource, name: only, verb }) => ({
+    apiGroups: [group],
+    resources: [subresource === undefined ? resource : `${resource}/${subresource}`],
+    ...(only === undefined ? {} : { resourceNames: [only] }),
+    verbs: [verb],
+  }))
+  await create(`${rbac}/clusterroles`, { metadata: { name }, rules })
+  await create(`${rbac}/clusterrolebindings`, {
+    metadata: { name },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name },
+    subjects: [{ kind: 'User', apiGroup: 'rbac.authorization.k8s.io', name }],
+  })
+  const kubeconfig = await cluster.kubeconfigFor({ name, groups: [] })
+  await copyFile(kubeconfig, join(folder, `${name}.yaml`))
+  return createApiClient({ kubeconfig })
+}
+
+test('an approver approves and a signer signs, under two accounts of which neither can do what the other does', async () => {
+  requirement('signer.approver-proves')
+  requirement('signer.approved-before-signed')
+  await signer.stop()
+  const approves = await giveRights('approves', requestApproverRights({ signerName }))
+  const lease = { namespace: system, name: 'countersign-trust-bundle' }
+  const signingRequests = { approve: false }
+  const rights = signerRights({
+    signerName,
+    trustDomain: profile.trustDomain,
+    lease,
+    signingRequests,
+  })
+  const signs = await giveRights('signs', rights)
+  const file = join(folder, 'approver.yaml')
+  const own = { kubeconfig: 'approves.yaml', ledger: { file: 'approver.jsonl' } }
+  const admin0 = { admin: { port: 0 }, log: { level: 'silent' } }
+  const config = { ...parse(await readFile(await configOf(), 'utf8')), ...own, ...admin0 }
+  await writeFile(file, stringify({ ...config, trustDomain: profile.trustDomain }))
+  const stop = new AbortController()
+  let told = ''
+  const say = (text: string): void => void (told += text)
+  const terminal = { out: say, err: say, signal: stop.signal }
+  const ended = run(['approve-requests', '--signer', file], terminal)
+  await askAsPod('to-be-signed')
+  await askAsPod('to-be-denied', {}, {})
+  await askAsPod('to-be-ended')
+  const isApproved = async (name: string): Promise<boolean> =>
+    (await statusOf(name)).conditions?.[0]?.type === 'Approved'
+  for (const name of ['to-be-signed', 'to-be-ended']) {
+    await eventually(`${name} is approved`, () => isApproved(name))
+  }
+  assert.equal(await denial('to-be-denied'), 'RequestNotDeclared')
+  assert.equal((await statusOf('to-be-signed')).certificate, undefined)
+  // What proved it is over before it is signed.
+  const path = `/api/v1/namespaces/${namespace}/pods/to-be-ended`
+  await admin({ method: 'DELETE', path: `${path}?gracePeriodSeconds=0` })
+  await eventually('the pod is gone', async () => (await admin({ path })).status === 404)
+  const forbidden = async (by: ApiClient, subresource: string, body: object): Promise<void> => {
+    const asked = by.request({
+      method: 'PATCH',
+      path: `${requestsPath}/to-be-signed/${subresource}`,
+      body: { status: body },
+    })
+    await assert.rejects(asked, (error) => (error as { status?: number }).status === 403)
+  }
+  await forbidden(approves, 'status', { certificate: 'AAAA' })
+  await forbidden(signs, 'approval', {
+    conditions: [{ type: 'Approved', status: 'True', reason: 'ByTheSigner' }],
+  })
+  signer = await start(false, signs)
+  await certificateOf('to-be-signed')
+  await askAsPod('after-it')
+  await certificateOf('after-it')
+  assert.equal((await statusOf('to-be-ended')).certificate, undefined)
+  stop.abort()
+  assert.equal(await ended, 0, told)
+  await signer.stop()
+  const names = (records: readonly LoggedRecord[], kind: string): ReadonlySet<string> =>
+    new Set(
+      records.flatMap((record) =>
+        record.kind === kind && 'request' in record ? [record.request.name] : [],
+      ),
+    )
+  const records = await Array.fromAsync(readLedger(join(folder, 'approver.jsonl')))
+  const ofApprover = records.map(({ record }) => record)
+  const approved = new Set(['to-be-signed', 'to-be-ended', 'after-it'])
+  assert.deepEqual(names(ofApprover, 'issuance-approval'), approved)
+  assert.ok(names(ofApprover, 'issuance-refusal').has('to-be-denied'))
+  // The approval of what is not proved any more is worth nothing, and the signer says so.
+  assert.ok(names(signer.ledger.records, 'issuance-refusal').has('to-be-ended'))
+  assert.ok(!names(signer.ledger.records, 'issuance-intent').has('to-be-ended'))
+  for (const each of [approves, signs]) each.close()
+  signer = await start(true)
+})

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Account } from '../../src/ledger/account.ts'
 import type { SegmentHead } from '../../src/ledger/record.ts'
 import { requirement } from '../requirements.ts'
-import { authorityRecord, intentRecord, resultRecord } from './records.ts'
+import { approvalOf, authorityRecord, intentRecord, resultRecord } from './records.ts'
 
 const [earlier, later] = ['2026-11-22T11:00:00.000Z', '2026-11-22T12:00:00.000Z']
 
@@ -57,4 +57,11 @@ test('a CA that was signed for another cluster is held until it ends', () => {
   other.look(0, { ...denial, verdict: 'denied' })
   assert.equal(other.heldUntil, -Infinity)
   assert.ok(authority)
+})
+
+test('an approval is held as long as a certificate would be that is signed at once', () => {
+  requirement('ledger.retention-keeps-proofs')
+  const account = new Account()
+  account.look(0, approvalOf(intentRecord(0)))
+  assert.equal(account.heldUntil, Date.parse('2026-11-22T11:00:00.000Z'))
 })

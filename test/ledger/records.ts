@@ -1,4 +1,9 @@
-import type { AuthorityVerdict, IssuanceIntent, IssuanceResult } from '../../src/ledger/record.ts'
+import type {
+  AuthorityVerdict,
+  IssuanceApproval,
+  IssuanceIntent,
+  IssuanceResult,
+} from '../../src/ledger/record.ts'
 
 const head = (index: number) => ({
   time: '2026-11-22T10:00:00.000Z',
@@ -81,5 +86,19 @@ export function authorityRecord(changed: { readonly notAfter?: string } = {}): A
     },
     outcome: 'unknown',
     latencySeconds: 0,
+  }
+}
+
+const ofSigners = ['serialNumber', 'notBefore', 'notAfter', 'beginRefreshAt', 'profileDigest']
+
+/** What is approved where that would be issued. */
+export function approvalOf(intent: IssuanceIntent): IssuanceApproval {
+  const proved = Object.entries(intent).filter(([member]) => !ofSigners.includes(member))
+  return {
+    ...(Object.fromEntries(proved) as unknown as IssuanceApproval),
+    kind: 'issuance-approval',
+    message: 'what proved it',
+    outcome: 'published',
+    latencySeconds: 1,
   }
 }

@@ -6,6 +6,9 @@ const asked = 'src/signer/watch/asked-by-pod.ts'
 const stated = 'src/signer/verdict/stated-requester.ts'
 const ports = 'src/signer/watch/signing-request-ports.ts'
 const tests = ['test/signer/watch/asked-by-pod.test.ts']
+const approver = 'signer.approver-proves'
+const approve = 'src/signer/issue/approve.ts'
+const approves = ['test/signer/issue/approve.test.ts']
 const whole = ['test/signer/watch/signing-requests.test.ts']
 
 /** The defences of what pods ask by themselves. */
@@ -109,5 +112,47 @@ export const signingRequestMutations: readonly Mutation[] = [
     file: ports,
     edits: never('!options.approve'),
     tests: whole,
+  },
+  {
+    claim: approver,
+    without: 'the record before an approval',
+    file: approve,
+    edits: never('!(await recordApproval(options, approval))'),
+    tests: approves,
+  },
+  {
+    claim: approver,
+    without: 'the look at what has changed since the evaluation',
+    file: approve,
+    edits: never('changed !== undefined'),
+    tests: approves,
+  },
+  {
+    claim: approver,
+    without: 'the look at whose key it is by now',
+    file: approve,
+    edits: never('history.keys.ownerOf(approval.spkiSha256) !== approval.pod.uid'),
+    tests: approves,
+  },
+  {
+    claim: approver,
+    without: 'the look at whether a certificate has room for it',
+    file: approve,
+    edits: never('refusal !== undefined'),
+    tests: approves,
+  },
+  {
+    claim: approver,
+    without: 'the keys of approvals of earlier runs',
+    file: 'src/signer/issue/history.ts',
+    edits: [['  rememberApproval(history, record)\n', '']],
+    tests: approves,
+  },
+  {
+    claim: approver,
+    without: 'the end of a request when it is approved',
+    file: 'src/signer/watch/approving-requests.ts',
+    edits: [['return { ...request, status: { ...status, terminal } }', 'return request']],
+    tests: ['test/signer/request-approver.test.ts'],
   },
 ]

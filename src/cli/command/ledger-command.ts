@@ -67,6 +67,10 @@ function whatOf(record: LedgerRecord): string {
     const { spiffeId, pod, serialNumber, notAfter } = record
     return `${spiffeId} to pod ${shown(pod.name)} serial ${serialNumber} until ${notAfter}`
   }
+  if (record.kind === 'issuance-approval') {
+    const { outcome, spiffeId, pod, message } = record
+    return `${outcome} approved ${spiffeId} to pod ${shown(pod.name)}: ${shown(message)}`
+  }
   if (record.kind === 'issuance-result') {
     return `${record.outcome}${record.detail === '' ? '' : `: ${shown(record.detail)}`}`
   }

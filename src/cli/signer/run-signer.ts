@@ -152,7 +152,7 @@ async function openEndpoint(
 }
 
 /** Whoever reads the log has to know where less is refused than the documentation says. */
-function tellModes({ enforcement: { namespaces } }: SignerConfig, log: Log): void {
+export function tellModes({ enforcement: { namespaces } }: SignerConfig, log: Log): void {
   for (const [namespace, mode] of Object.entries(namespaces)) {
     if (mode !== 'enforce') log.warn({ namespace, mode }, 'a namespace is not enforced')
   }
@@ -187,7 +187,7 @@ async function logSignerOf(config: SignerConfig): Promise<NoteSigner | undefined
   return { ...createVerifier(name, createPublicKey(privateKey)), privateKey }
 }
 
-function profileOf(config: SignerConfig): Profile {
+export function profileOf(config: SignerConfig): Profile {
   const { keyTypes, lifetimeSecondsMax, backdateSeconds } = config.profile
   return createProfile({
     trustDomain: config.trustDomain,

@@ -1,4 +1,5 @@
 import type {
+  IssuanceApproval,
   IssuanceIntent,
   IssuanceRefusal,
   IssuanceResult,
@@ -46,6 +47,8 @@ export interface History {
   readonly intents: OpenIntents
   /** By the request's UID: a refusal that is recorded and not yet known to be written. */
   readonly refusals: Map<string, IssuanceRefusal>
+  /** By the request's UID: an approval that is recorded and not yet known to be written. */
+  readonly approvals: Map<string, IssuanceApproval>
   /** By the request's UID: the verdict that was counted last, while the request is not done. */
   readonly verdicts: Map<string, string>
 }
@@ -67,6 +70,7 @@ export function createHistory(now: () => number): History {
     pace: createPodPace(now),
     intents: createOpenIntents(),
     refusals: new Map(),
+    approvals: new Map(),
     verdicts: new Map(),
   }
 }
@@ -82,9 +86,40 @@ export async function readHistory(
       history.intents.add({ index, intent: record })
       rememberIntent(history, record)
     }
+    if (record.kind === 'issuance-approval') readApproval(history, record)
     if (record.kind === 'issuance-result') history.intents.close(record.issuanceId)
   }
   return history
+}
+
+/** One whose end nobody could tell is recorded so: a second time as unknown. */
+function readApproval(history: History, record: IssuanceApproval): void {
+  const { issuanceId, outcome, request } = record
+  rememberApproval(history, record)
+  if (outcome === 'published') history.pace.note(record.pod.uid, Date.parse(record.time))
+  const isOpen =
+    outcome === 'unknown' && history.approvals.get(request.uid)?.issuanceId !== issuanceId
+  if (isOpen) history.approvals.set(request.uid, record)
+  else history.approvals.delete(request.uid)
+}
+
+/** Whether something was begun for the request whose end is not recorded. */
+export function isLeftOpen({ intents, approvals }: History, requestUid: string): boolean {
+  return intents.of(requestUid).length > 0 || approvals.has(requestUid)
+}
+
+/** Every request of which that is so. */
+export function leftOpen({ intents, approvals }: History): readonly IssuanceIntent['request'][] {
+  return [...intents.requests(), ...[...approvals.values()].map(({ request }) => request)]
+}
+
+/** Whom the key is approved for. Another may sign it as long as the request is kept. */
+export function rememberApproval(
+  { keys }: Pick<History, 'keys'>,
+  { spkiSha256, pod, request, time, lifetimeSeconds }: IssuanceApproval,
+): void {
+  const until = Date.parse(time) + (lifetimeSeconds + keyMemorySeconds) * 1000
+  keys.remember(spkiSha256, { podUid: pod.uid, requestUid: request.uid }, until)
 }
 
 /** What is about to be signed, as what is asked later is held against it. */

@@ -9,9 +9,9 @@ import type { ModeOf } from '../verdict/enforcement.ts'
 import type { History } from './history.ts'
 import type { IssuancePorts } from './ports.ts'
 
-export interface IssuanceOptions {
+/** What it takes to say yes or no. */
+export interface JudgingOptions {
   readonly profile: EvaluationProfile & { readonly cluster: string }
-  readonly issuer: Issuer
   readonly ledger: Pick<Ledger, 'append'>
   readonly issuancePolicy: IssuancePolicy
   readonly history: History
@@ -25,11 +25,16 @@ export interface IssuanceOptions {
   readonly replica: string
   readonly now: () => number
   readonly randomBytes: (length: number) => Buffer
-  /** Between two attempts to publish the same certificate. */
-  readonly delay: (milliseconds: number, signal: AbortSignal) => Promise<void>
   readonly permission?: Permission
   readonly metrics: Metrics
   readonly log: Log
+}
+
+/** And to sign what is proved. */
+export interface IssuanceOptions extends JudgingOptions {
+  readonly issuer: Issuer
+  /** Between two attempts to publish the same certificate. */
+  readonly delay: (milliseconds: number, signal: AbortSignal) => Promise<void>
 }
 
 /** What the API server says that the signer may do. */
@@ -42,7 +47,7 @@ export interface Permission {
 
 /** What the request needs next. `again` without seconds leaves the pace to the queue's back-off. */
 export type Outcome =
-  | { readonly kind: 'done'; readonly as: 'issued' | 'denied' | 'settled' | 'gone' }
+  | { readonly kind: 'done'; readonly as: 'issued' | 'approved' | 'denied' | 'settled' | 'gone' }
   | {
       readonly kind: 'again'
       readonly why: string

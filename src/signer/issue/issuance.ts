@@ -5,13 +5,15 @@ import type { Claims } from '../verdict/claims.ts'
 import { denied, evaluate } from '../verdict/evaluate.ts'
 import type { Evidence } from '../verdict/evidence.ts'
 import { leftAlone } from '../verdict/enforcement.ts'
-import type { DenyReason, Verdict } from '../verdict/verdict.ts'
+import type { DenyReason, IssueVerdict, Verdict } from '../verdict/verdict.ts'
+import { approve } from './approve.ts'
+import { isLeftOpen } from './history.ts'
 import { issue } from './issue.ts'
 import { notRecorded } from './issuance-options.ts'
-import type { IssuanceOptions, Outcome } from './issuance-options.ts'
+import type { IssuanceOptions, JudgingOptions, Outcome } from './issuance-options.ts'
 import { refuse, settleRefusal } from './refuse.ts'
 import { certificatesPerHour } from './pod-pace.ts'
-import { flush, readBack, settleGone, settleTerminal } from './settle.ts'
+import { flush, readBack, settleApproval, settleGone, settleTerminal } from './settle.ts'
 
 /** The modes are read at start: until then a request that is left alone stays so. */
 const offSeconds = 300
@@ -24,10 +26,25 @@ export interface Issuance {
   gone(requestUid: string): Promise<void>
 }
 
+/** What is proved, at its end. */
+type Grant = (
+  request: PodCertificateRequest,
+  step: { readonly verdict: IssueVerdict; readonly signal: AbortSignal },
+) => Promise<Outcome>
+
 export function createIssuance(options: IssuanceOptions): Issuance {
+  return lifeOf(options, (request, step) => issue(options, request, step))
+}
+
+/** The same up to the approval: it has no key, and another signs. */
+export function createApproving(options: JudgingOptions): Issuance {
+  return lifeOf(options, (request, step) => approve(options, request, step))
+}
+
+function lifeOf(options: JudgingOptions, grant: Grant): Issuance {
   return {
     async handle(request, signal) {
-      const outcome = await handle(options, request, signal)
+      const outcome = await handle(options, request, { grant, signal })
       if (outcome.kind === 'done') options.history.verdicts.delete(request.metadata.uid)
       return outcome
     },
@@ -36,13 +53,13 @@ export function createIssuance(options: IssuanceOptions): Issuance {
 }
 
 async function handle(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   seen: PodCertificateRequest,
-  signal: AbortSignal,
+  { grant, signal }: { readonly grant: Grant; readonly signal: AbortSignal },
 ): Promise<Outcome> {
   const { uid } = seen.metadata
   let request = seen
-  if (options.history.intents.of(uid).length > 0) {
+  if (isLeftOpen(options.history, uid)) {
     // Something may have been published already, which what was seen in a watch need not show yet.
     const current = await readBack(options, seen, signal)
     if (current === 'no-answer') return { kind: 'again', why: 'request cannot be read' }
@@ -55,6 +72,7 @@ async function handle(
   const { terminal } = request.status
   if (terminal !== undefined) {
     if (!(await settleTerminal(options, uid, terminal))) return notRecorded
+    if (!(await settleApproval(options, request))) return notRecorded
     await settleRefusal(options, uid, terminal.condition)
     return { kind: 'done', as: 'settled' }
   }
@@ -73,7 +91,7 @@ async function handle(
   if (verdict.kind === 'issue') {
     const seconds = request.stated === undefined ? 0 : options.history.pace.wait(verdict.pod.uid)
     if (seconds > 0) return { kind: 'again', why: paced, grave: true, seconds }
-    return issue(options, request, { verdict, signal })
+    return grant(request, { verdict, signal })
   }
   const { why, grave = false, seconds } = verdict
   return { kind: 'again', why, grave, ...(seconds === undefined ? {} : { seconds }) }
@@ -82,7 +100,7 @@ async function handle(
 const paced = `its pod has had ${certificatesPerHour} certificates within an hour`
 
 /** Once a request, however often it is looked at. `deny` is for those who asked for what they may not have: it can be watched. */
-function countVerdict(options: IssuanceOptions, requestUid: string, decided: Verdict): void {
+function countVerdict(options: JudgingOptions, requestUid: string, decided: Verdict): void {
   const reason = decided.kind === 'deny' ? decided.reason : ''
   const verdict = reason === 'PodEnded' ? 'ended' : decided.kind
   const wouldDeny = decided.kind === 'issue' ? decided.wouldDeny?.reason : undefined
@@ -90,7 +108,7 @@ function countVerdict(options: IssuanceOptions, requestUid: string, decided: Ver
 }
 
 function countOnce(
-  { history: { verdicts }, metrics }: IssuanceOptions,
+  { history: { verdicts }, metrics }: JudgingOptions,
   requestUid: string,
   labels: { readonly verdict: string; readonly reason: string },
   wouldDeny?: DenyReason,
@@ -106,7 +124,7 @@ function countOnce(
 
 /** Cached evidence may give a certificate, which is a ceiling only. Against a pod nothing counts but what is live. */
 async function decide(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   request: PodCertificateRequest,
   { mode, signal }: { readonly mode: 'enforce' | 'warn'; readonly signal: AbortSignal },
 ): Promise<Verdict> {
@@ -123,7 +141,7 @@ async function decide(
 }
 
 function judge(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   asked: { readonly claims: Claims; readonly mode: 'enforce' | 'warn' },
   evidence: Evidence,
 ): Verdict {

@@ -1,9 +1,10 @@
 import { CountersignError } from '../../errors.ts'
+import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import type { IssuanceIntent } from '../../ledger/record.ts'
 import type { IssuanceRequest, IssuedCertificate, Prepared } from '../../pki/issue.ts'
 import { cutToOctets, issuedStatus, refusalMessage } from '../verdict/condition.ts'
 import { denied } from '../verdict/evaluate.ts'
-import type { IssueVerdict } from '../verdict/verdict.ts'
+import type { DenyVerdict, IssueVerdict } from '../verdict/verdict.ts'
 import { askingPod, type PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import { rememberIntent } from './history.ts'
 import type { OpenIntent } from './history.ts'
@@ -81,24 +82,32 @@ function issuanceRequest(
   issuanceId: string,
 ): IssuanceRequest {
   return {
-    identity: {
-      spiffeId: verdict.spiffeId,
-      cluster: options.profile.cluster,
-      namespace: verdict.namespace,
-      serviceAccount: verdict.serviceAccount,
-      pod: verdict.pod,
-      node: verdict.node,
-      issuanceId,
-      evidenceDigest: verdict.evidenceDigest,
-      policyDigest: verdict.policy.digest,
-      ...(verdict.role === undefined ? {} : { role: verdict.role }),
-      ...(verdict.tenant === undefined ? {} : { tenant: verdict.tenant }),
-      ceiling: verdict.ceiling,
-      ...(verdict.claim === undefined ? {} : { claim: verdict.claim }),
-    },
+    identity: identityOf(verdict, { cluster: options.profile.cluster, issuanceId }),
     dnsNames: verdict.dnsNames,
     key: verdict.claims.key,
     lifetimeSeconds: verdict.lifetimeSeconds,
+  }
+}
+
+/** Who the certificate says that the pod is. */
+export function identityOf(
+  verdict: IssueVerdict,
+  parts: { readonly cluster: string; readonly issuanceId: string },
+): WorkloadIdentity {
+  const { role, tenant, claim } = verdict
+  return {
+    spiffeId: verdict.spiffeId,
+    ...parts,
+    namespace: verdict.namespace,
+    serviceAccount: verdict.serviceAccount,
+    pod: verdict.pod,
+    node: verdict.node,
+    evidenceDigest: verdict.evidenceDigest,
+    policyDigest: verdict.policy.digest,
+    ...(role === undefined ? {} : { role }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ceiling: verdict.ceiling,
+    ...(claim === undefined ? {} : { claim }),
   }
 }
 
@@ -111,25 +120,28 @@ async function notPrepared(
   const { error, signal } = step
   if (!(error instanceof CountersignError)) throw error
   if (error.code === 'pki/ceiling-too-large') {
-    const { models, toolScopes } = step.verdict.ceiling
-    const refusal = denied({
-      reason: 'InvalidUnverifiedUserAnnotations',
-      fields: [
-        {
-          field: 'userAnnotations',
-          asked: `${models.length} models and ${toolScopes.length} tool scopes`,
-          proved: error.message,
-          change: 'ask for fewer models, or for tool scopes with a prefix',
-        },
-      ],
-    })
-    return refuse(options, request, { verdict: refusal, signal })
+    return refuse(options, request, { verdict: tooLarge(step.verdict, error), signal })
   }
   countError(options, error.code)
   const { namespace, name } = request.metadata
   options.log.error({ error, namespace, request: name }, 'no certificate can be signed')
   const why = `no certificate can be signed: ${error.message} (${error.code})`
   return { kind: 'again', why, grave: true }
+}
+
+export function tooLarge({ ceiling }: IssueVerdict, { message }: CountersignError): DenyVerdict {
+  const { models, toolScopes } = ceiling
+  return denied({
+    reason: 'InvalidUnverifiedUserAnnotations',
+    fields: [
+      {
+        field: 'userAnnotations',
+        asked: `${models.length} models and ${toolScopes.length} tool scopes`,
+        proved: message,
+        change: 'ask for fewer models, or for tool scopes with a prefix',
+      },
+    ],
+  })
 }
 
 /** No record, no signature. */

@@ -1,4 +1,9 @@
-import type { IssuanceIntent, IssuanceRefusal, IssuanceResult } from '../../ledger/record.ts'
+import type {
+  IssuanceApproval,
+  IssuanceIntent,
+  IssuanceRefusal,
+  IssuanceResult,
+} from '../../ledger/record.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Prepared } from '../../pki/issue.ts'
 import { cutToOctets } from '../verdict/condition.ts'
@@ -24,6 +29,7 @@ const valueOctetsMax = 6400
 const evidenceOctetsMax = 10_240
 const fieldOctetsMax = 256
 const messageOctetsMax = 8192
+const approvalOctetsMax = 4096
 const fieldsMax = 16
 const wouldDenyFieldsMax = 4
 
@@ -35,11 +41,49 @@ export function intentRecord(
   },
 ): IssuanceIntent {
   const { verdict, prepared } = parts
-  const { claims } = verdict
-  const { spec } = claims.asked
   return {
     kind: 'issuance-intent',
     ...head,
+    ...provedRecord(verdict),
+    serialNumber: prepared.serialNumber,
+    notBefore: prepared.notBefore.toISOString(),
+    notAfter: prepared.notAfter.toISOString(),
+    beginRefreshAt: prepared.beginRefreshAt.toISOString(),
+    profileDigest: prepared.profileDigest,
+  }
+}
+
+export function approvalRecord(
+  head: RecordHead,
+  parts: {
+    readonly verdict: IssueVerdict
+    readonly message: string
+    readonly latencySeconds: number
+  },
+): IssuanceApproval {
+  const { verdict, message, latencySeconds } = parts
+  return {
+    kind: 'issuance-approval',
+    ...head,
+    ...provedRecord(verdict),
+    message: recordedMessage(message),
+    outcome: 'unknown',
+    latencySeconds,
+  }
+}
+
+/** Of an approval, which has the room that a pod's paths take elsewhere. */
+export function recordedMessage(message: string): string {
+  return cut(message, approvalOctetsMax)
+}
+
+/** Who is to have a certificate, with what proved it. */
+function provedRecord(
+  verdict: IssueVerdict,
+): Omit<IssuanceApproval, keyof RecordHead | 'kind' | 'message' | 'outcome' | 'latencySeconds'> {
+  const { claims } = verdict
+  const { spec } = claims.asked
+  return {
     request: placeOf(claims.asked),
     namespace: verdict.namespace,
     serviceAccount: verdict.serviceAccount,
@@ -47,7 +91,7 @@ export function intentRecord(
     node: verdict.node,
     requester: verdict.requester,
     keyType: claims.key.keyType,
-    spkiSha256: prepared.spkiSha256,
+    spkiSha256: claims.key.sha256,
     maxExpirationSeconds: spec.maxExpirationSeconds,
     lifetimeSeconds: verdict.lifetimeSeconds,
     annotations: governanceAnnotations(spec.unverifiedUserAnnotations),
@@ -59,12 +103,7 @@ export function intentRecord(
     models: [...verdict.ceiling.models],
     toolScopes: verdict.ceiling.toolScopes.map((scope) => scope.text),
     dnsNames: [...verdict.dnsNames],
-    serialNumber: prepared.serialNumber,
-    notBefore: prepared.notBefore.toISOString(),
-    notAfter: prepared.notAfter.toISOString(),
-    beginRefreshAt: prepared.beginRefreshAt.toISOString(),
     evidenceDigest: verdict.evidenceDigest,
-    profileDigest: prepared.profileDigest,
     policyRevision: verdict.policy.revision,
     policyDigest: verdict.policy.digest,
     ...evidenceWithin(verdict),

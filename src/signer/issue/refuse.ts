@@ -1,7 +1,7 @@
 import { CountersignError } from '../../errors.ts'
 import { cutToOctets, deniedStatus } from '../verdict/condition.ts'
 import { notRecorded } from './issuance-options.ts'
-import type { IssuanceOptions, Outcome } from './issuance-options.ts'
+import type { JudgingOptions, Outcome } from './issuance-options.ts'
 import { askingPod, type PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { UnwrittenAnswer } from './ports.ts'
 import { createdAt, refusalRecord } from './records.ts'
@@ -16,7 +16,7 @@ export const logOctetsMax = 1024
  * request pending. The queue comes again, and then the evidence is looked at again.
  */
 export async function refuse(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   request: PodCertificateRequest,
   refusal: { readonly verdict: DenyVerdict; readonly signal: AbortSignal },
 ): Promise<Outcome> {
@@ -51,7 +51,7 @@ const leftSeconds = 1800
 
 /** What comes of a condition that could not be written. */
 export function notWritten(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   request: PodCertificateRequest,
   written: { readonly answer: UnwrittenAnswer; readonly what: 'Approved' | 'Denied' },
 ): Outcome {
@@ -80,7 +80,7 @@ export function notWritten(
 }
 
 async function recordRefusal(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   request: PodCertificateRequest,
   verdict: DenyVerdict,
 ): Promise<boolean> {
@@ -104,7 +104,7 @@ async function recordRefusal(
 }
 
 /** The Denied stands; an earlier certificate whose write was never answered was not published after all. */
-async function settled(options: IssuanceOptions, request: PodCertificateRequest): Promise<Outcome> {
+async function settled(options: JudgingOptions, request: PodCertificateRequest): Promise<Outcome> {
   const terminal = { condition: 'Denied', certificateChain: '' }
   await settleRefusal(options, request.metadata.uid, terminal.condition)
   if (!(await settleTerminal(options, request.metadata.uid, terminal))) return notRecorded
@@ -113,7 +113,7 @@ async function settled(options: IssuanceOptions, request: PodCertificateRequest)
 
 /** Says how a recorded refusal ended: the same record again, with its outcome. */
 export async function settleRefusal(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   requestUid: string,
   condition: string,
 ): Promise<void> {
@@ -130,7 +130,7 @@ export async function settleRefusal(
   }
 }
 
-function notTaken(options: IssuanceOptions, request: string, error: unknown): void {
+function notTaken(options: JudgingOptions, request: string, error: unknown): void {
   const code = error instanceof CountersignError ? error.code : 'ledger/unavailable'
   options.metrics.count('countersign_signer_errors_total', { code })
   options.log.error({ error, request }, 'the ledger does not take records')

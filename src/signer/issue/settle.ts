@@ -1,13 +1,14 @@
 import { CountersignError } from '../../errors.ts'
-import type { IssuanceResult } from '../../ledger/record.ts'
+import type { IssuanceApproval, IssuanceResult } from '../../ledger/record.ts'
 import { publishedLeaf } from '../../pki/published-leaf.ts'
 import type { OpenIntent } from './history.ts'
-import type { IssuanceOptions } from './issuance-options.ts'
+import type { JudgingOptions } from './issuance-options.ts'
 import type {
   PodCertificateRequest,
   TerminalStatus,
 } from '../../kubernetes/pod-certificate-request.ts'
-import { resultRecord } from './records.ts'
+import { concluded } from '../../ledger/concluded.ts'
+import { recordedMessage, resultRecord } from './records.ts'
 import type { Conclusion, RecordHead } from './records.ts'
 
 /*
@@ -15,7 +16,7 @@ import type { Conclusion, RecordHead } from './records.ts'
  * is settled by the request itself, which says under which serial number it was issued.
  */
 
-export function headNow(options: IssuanceOptions, issuanceId: string): RecordHead {
+export function headNow(options: JudgingOptions, issuanceId: string): RecordHead {
   return {
     time: new Date(options.now()).toISOString(),
     replica: options.replica,
@@ -25,7 +26,7 @@ export function headNow(options: IssuanceOptions, issuanceId: string): RecordHea
 
 /** Records the result. False while the ledger does not take it: the conclusion is kept and recorded by the next call. */
 export async function conclude(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   open: OpenIntent,
   conclusion: Conclusion,
 ): Promise<boolean> {
@@ -37,7 +38,7 @@ export async function conclude(
 }
 
 async function record(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   open: OpenIntent,
   result: IssuanceResult,
 ): Promise<boolean> {
@@ -59,7 +60,7 @@ async function record(
 
 /** The request as it is now, which nobody can tell while the API server does not answer. */
 export async function readBack(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   target: PodCertificateRequest,
   signal: AbortSignal,
 ): Promise<PodCertificateRequest | 'gone' | 'no-answer'> {
@@ -73,7 +74,7 @@ export async function readBack(
 }
 
 /** Records what was concluded while the ledger was not available. */
-export async function flush(options: IssuanceOptions, requestUid: string): Promise<boolean> {
+export async function flush(options: JudgingOptions, requestUid: string): Promise<boolean> {
   let recorded = true
   for (const open of options.history.intents.of(requestUid)) {
     if (open.concluded === undefined) continue
@@ -84,7 +85,7 @@ export async function flush(options: IssuanceOptions, requestUid: string): Promi
 
 /** The request is terminal: each of its open intents was what it says, or was not. True when all are recorded. */
 export async function settleTerminal(
-  options: IssuanceOptions,
+  options: JudgingOptions,
   requestUid: string,
   terminal: TerminalStatus,
 ): Promise<boolean> {
@@ -108,13 +109,52 @@ export async function settleTerminal(
 }
 
 /** Nobody can tell any more whether kubelet had read the certificate: it counts as issued until it expires. */
-export async function settleGone(options: IssuanceOptions, requestUid: string): Promise<void> {
+export async function settleGone(options: JudgingOptions, requestUid: string): Promise<void> {
   for (const open of options.history.intents.of(requestUid)) {
     const conclusion: Conclusion = { outcome: 'unknown', detail: 'request is gone' }
     if (await conclude(options, open, conclusion)) continue
     throw new CountersignError('ledger/unavailable', 'result of an issuance is not recorded')
   }
+  const approval = options.history.approvals.get(requestUid)
+  if (approval !== undefined && !(await concludeApproval(options, approval, 'unknown'))) {
+    throw new CountersignError('ledger/unavailable', 'result of an approval is not recorded')
+  }
   options.history.refusals.delete(requestUid)
+}
+
+/** Records what became of it. False while the ledger does not take that. */
+export async function concludeApproval(
+  options: JudgingOptions,
+  approval: IssuanceApproval,
+  outcome: IssuanceApproval['outcome'],
+): Promise<boolean> {
+  try {
+    await options.ledger.append(concluded(approval, outcome, options.now()))
+  } catch (error) {
+    const code = error instanceof CountersignError ? error.code : 'ledger/unavailable'
+    options.metrics.count('countersign_signer_errors_total', { code })
+    options.log.error(
+      { error, request: approval.request },
+      'the end of an approval is not recorded',
+    )
+    return false
+  }
+  options.history.approvals.delete(approval.request.uid)
+  return true
+}
+
+/** The request is over: it has the words of our approval, or never will. */
+export async function settleApproval(
+  options: JudgingOptions,
+  { metadata, stated }: PodCertificateRequest,
+): Promise<boolean> {
+  const approval = options.history.approvals.get(metadata.uid)
+  if (approval === undefined) return true
+  const isOurs = stated?.conditions.some(
+    ({ type, message }) =>
+      type === 'Approved' && recordedMessage(String(message)) === approval.message,
+  )
+  return concludeApproval(options, approval, isOurs === true ? 'published' : 'unpublished')
 }
 
 /** Hex digits of the same integer: leading zeros and case are spelling. */

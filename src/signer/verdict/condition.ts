@@ -1,4 +1,4 @@
-import type { DenyVerdict, Refusal } from './verdict.ts'
+import type { DenyVerdict, IssueVerdict, Refusal } from './verdict.ts'
 
 /*
  * The one door outwards: what a request's status says. Kubelet repeats the message of a Denied in the pod's FailedMount event,
@@ -7,6 +7,9 @@ import type { DenyVerdict, Refusal } from './verdict.ts'
 
 /** The API server's bound on a condition's message, in octets of UTF-8. */
 export const messageOctetsMax = 32_768
+
+/** What is written of a CertificateSigningRequest has no bound of its own; this one is read by people. */
+export const judgementOctetsMax = 4096
 
 /** So many fields of a refusal are told in full; nobody reads the seventeenth. */
 const fieldsMax = 16
@@ -73,6 +76,19 @@ export function deniedStatus(verdict: DenyVerdict, now: Date): StatusPatch {
   return {
     conditions: [{ type: 'Denied', status: 'True', reason, message, lastTransitionTime }],
   }
+}
+
+/** For whoever reads the approval: who it is for, and what proved that. */
+export function approvalMessage(verdict: IssueVerdict): string {
+  const { spiffeId, pod, namespace, node, policy, findings } = verdict
+  const proofs = findings.flatMap((finding) =>
+    finding.kind === 'proved' ? [`${finding.field}=${finding.value} by ${finding.by}`] : [],
+  )
+  const { issued } = verdict.claims.asked.stated ?? {}
+  const what = issued === undefined ? 'pod' : 'IssuedCertificate'
+  const who = `${spiffeId.uri} for ${what} ${namespace.name}/${pod.name} on ${node.name}`
+  const told = `${who}, policy revision ${policy.revision}: ${proofs.join('; ')}`
+  return cutToOctets(told, judgementOctetsMax)
 }
 
 /** The API server compares the times of status and certificate to the second, and refuses a fraction. */

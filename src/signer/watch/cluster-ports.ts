@@ -23,13 +23,19 @@ export function clusterPorts(options: {
   readonly now: () => number
   readonly log: Log
   readonly metrics: Metrics
+  /** Who tells events; the signer unless told. */
+  readonly component?: string
   /** How many requests wait; none unless told. */
   readonly depth?: () => number
   /** Milliseconds of a clock that only goes forward. */
   readonly clock?: () => number
 }): IssuancePorts {
   const { client, version, gatherer, now, log, metrics } = options
-  const { depth = () => 0, clock = () => performance.now() } = options
+  const {
+    component = 'countersign-signer',
+    depth = () => 0,
+    clock = () => performance.now(),
+  } = options
   const resource = podCertificateRequests(version)
   const write = ({ pod, type, reason, message }: PodEvent): Promise<void> =>
     recordEvent(client, {
@@ -37,7 +43,7 @@ export function clusterPorts(options: {
       type,
       reason,
       message,
-      component: 'countersign-signer',
+      component,
       now,
     })
   return {

@@ -7,7 +7,7 @@ import { createWorkQueue } from '../../kubernetes/work-queue.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Gatherer } from './gather.ts'
-import type { History } from '../issue/history.ts'
+import { isLeftOpen, leftOpen, type History } from '../issue/history.ts'
 import type { Issuance } from '../issue/issuance.ts'
 import type { Outcome } from '../issue/issuance-options.ts'
 import type { IssuancePorts } from '../issue/ports.ts'
@@ -120,7 +120,7 @@ class Queue implements RequestQueue {
     ]
     this.#measuring = setInterval(() => this.#measure(), measureSeconds * 1000).unref()
     for (const request of requests.list()) this.#add(request)
-    const left = history.intents.requests().filter(({ kind }) => kind === options.kind)
+    const left = leftOpen(history).filter(({ kind }) => kind === options.kind)
     for (const { uid, namespace, name } of left) {
       const key = objectKey({ namespace, name })
       if (requests.byUid(uid) === undefined) this.#orphan(key, uid)
@@ -165,8 +165,8 @@ class Queue implements RequestQueue {
 
   /** What this replica may have signed, or has refused, has an outcome that only this one can record. */
   #settles(uid: string): boolean {
-    const { intents, refusals } = this.#options.history
-    return intents.of(uid).length > 0 || refusals.has(uid)
+    const { history } = this.#options
+    return isLeftOpen(history, uid) || history.refusals.has(uid)
   }
 
   #rank(request: PodCertificateRequest): number {
@@ -199,7 +199,7 @@ class Queue implements RequestQueue {
     const { uid } = request.metadata
     const key = objectKey(request.metadata)
     this.#forget(uid)
-    if (this.#options.history.intents.of(uid).length === 0) return this.#queue.forget(key)
+    if (!isLeftOpen(this.#options.history, uid)) return this.#queue.forget(key)
     this.#orphan(key, uid)
     this.#queue.add(key)
   }

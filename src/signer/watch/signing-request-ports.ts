@@ -12,14 +12,16 @@ import type {
   PodCertificateRequest,
 } from '../../kubernetes/pod-certificate-request.ts'
 import type { Approval, IssuancePorts, PublishAnswer } from '../issue/ports.ts'
-import { cutToOctets, wholeSeconds } from '../verdict/condition.ts'
+import {
+  approvalMessage,
+  cutToOctets,
+  judgementOctetsMax,
+  wholeSeconds,
+} from '../verdict/condition.ts'
 import type { IssueVerdict } from '../verdict/verdict.ts'
 import { askedByAgent } from './asked-by-agent.ts'
 import { issuedCertificateEvidence } from './facts.ts'
 import { writeAnswer } from './cluster-ports.ts'
-
-/** A condition's message has no bound of its own; this one is read by people. */
-const messageOctetsMax = 4096
 
 interface Judgement {
   readonly type: 'Approved' | 'Denied'
@@ -126,7 +128,7 @@ export async function approveProved(
 }
 
 function approvalOf(verdict: IssueVerdict): Judgement {
-  return { type: 'Approved', reason: 'EvidenceProved', message: provedBy(verdict) }
+  return { type: 'Approved', reason: 'EvidenceProved', message: approvalMessage(verdict) }
 }
 
 async function judged(
@@ -143,7 +145,7 @@ async function judged(
   const { target, condition, agent, now, signal } = options
   const { metadata, stated } = target
   const time = wholeSeconds(new Date(now))
-  const message = cutToOctets(condition.message, messageOctetsMax)
+  const message = cutToOctets(condition.message, judgementOctetsMax)
   const conditions = stated?.conditions ?? []
   const written = await judgeCertificateSigningRequest(client, {
     metadata,
@@ -166,16 +168,4 @@ function left(detail: string): PublishAnswer {
 
 function rejected(detail: string): Extract<PublishAnswer, { readonly kind: 'rejected' }> {
   return { kind: 'rejected', status: 0, detail }
-}
-
-/** For whoever reads the approval: who it is for, and what proved that. */
-function provedBy(verdict: IssueVerdict): string {
-  const { spiffeId, pod, namespace, node, policy, findings } = verdict
-  const proofs = findings.flatMap((finding) =>
-    finding.kind === 'proved' ? [`${finding.field}=${finding.value} by ${finding.by}`] : [],
-  )
-  const { issued } = verdict.claims.asked.stated ?? {}
-  const what = issued === undefined ? 'pod' : 'IssuedCertificate'
-  const who = `${spiffeId.uri} for ${what} ${namespace.name}/${pod.name} on ${node.name}`
-  return `${who}, policy revision ${policy.revision}: ${proofs.join('; ')}`
 }

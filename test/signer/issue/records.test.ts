@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { formatEntry } from '../../../src/ledger/entry.ts'
-import { intentRecord, refusalRecord } from '../../../src/signer/issue/records.ts'
+import { intentRecord, recordedMessage, refusalRecord } from '../../../src/signer/issue/records.ts'
 import type { NamedFinding } from '../../../src/signer/verdict/verdict.ts'
+import { approvalOf } from '../../ledger/records.ts'
 import { askedOf } from '../asked.ts'
 import { World } from './issuance-world.ts'
 import { evidenceOf } from '../workload.ts'
@@ -123,6 +124,13 @@ test('an intent fits the ledger at the bounds of all that is granted', async () 
   assert.ok(evidence.length > 5)
   assert.equal(wouldDeny.fields.length, 4)
   assert.ok(formatEntry(largest).line.length < 65_600)
+  const approval = {
+    ...approvalOf(largest),
+    // Who asks by itself has no volume, and so no paths.
+    projectedPaths: [],
+    message: recordedMessage('\u0001'.repeat(4096)),
+  }
+  assert.ok(formatEntry(approval).line.length < 65_600)
 })
 
 test('a pod whose paths fit no record is denied, and the pod is told what to change', async () => {
