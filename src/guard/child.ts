@@ -40,9 +40,13 @@ export function startChild(
   if (typeof child === 'string') return stillborn(child)
   const sayings = createSayings(log)
   const { stdin, stdout, stderr } = child
-  for (const each of [stdin, stdout, stderr]) each.on('error', () => {})
+  for (const each of [stdout, stderr]) each.on('error', () => {})
   const ended = endOf(child)
   let isAlive = true
+  // What takes nothing any more answers nothing any more, and whoever asks would wait for ever.
+  stdin.on('error', () => {
+    if (isAlive) child.kill('SIGKILL')
+  })
   void ended.then(() => {
     isAlive = false
     // What it has started would hold its output open, and nobody speaks for that any more.

@@ -46,8 +46,8 @@ export class Talk implements AsyncDisposable {
   readonly #options: TalkOptions
   /** By the ids that the server knows. */
   readonly #open = new Map<number, Open>()
-  /** The ids of what the server has asked. */
-  readonly #asked = new Set<string>()
+  /** What the server has asked and nobody has answered yet, oldest first: by its id, the id as the server writes it. */
+  readonly #asked = new Map<string, string>()
   #stream: { readonly response: ServerResponse; readonly reply: Reply } | undefined
   #owner: string | undefined
   #usedAt: number
@@ -183,14 +183,21 @@ export class Talk implements AsyncDisposable {
 
   /** What a server asks while it works is of the work that began last: it does not say of which. */
   async #ask(message: Outline): Promise<void> {
+    const { child } = this.#options
+    const { rawId = 'null', octets } = message
     const reply = this.#newest() ?? this.#stream?.reply
-    if (reply === undefined || this.#asked.size >= openMax) {
-      const nobody = errorLine(message.rawId ?? 'null', 'nobody is there to be asked')
-      this.#options.child.write(nobody)
+    if (reply === undefined) {
+      child.write(errorLine(rawId, 'nobody is there to be asked'))
       return
     }
-    this.#asked.add(keyOf(message.id))
-    await reply.event(message.octets)
+    // Callers that go away answer nothing, and must not be the last ones that are asked.
+    const [oldest] = this.#asked.size >= openMax ? this.#asked : []
+    if (oldest !== undefined) {
+      this.#asked.delete(oldest[0])
+      child.write(errorLine(oldest[1], 'nobody has answered'))
+    }
+    this.#asked.set(keyOf(message.id), rawId)
+    await reply.event(octets)
   }
 
   async #tell(message: Outline): Promise<void> {

@@ -43,6 +43,8 @@ export function createTalks(options: {
       )
       if (isFull()) for (const each of idle) end(each)
       if (isFull()) return unavailable('there are as many sessions as there may be')
+      // A process may take seconds to end, and whoever ends session after session would have one more of them each time.
+      if (closing.size >= sessionsMax) return unavailable('as many sessions end as there may be')
       const child = standby.take()
       if (child === undefined) return unavailable('the server inside does not run')
       const sessionId = randomBytes(24).toString('base64url')

@@ -50,6 +50,15 @@ for (const [what, script] of [
   })
 }
 
+test('a command that takes nothing any more is ended when it is told something', async () => {
+  requirement('guard.stdio-ends-whole')
+  const child = shell('exec 0<&-; echo $$; exec sleep 600')
+  const pid = Number(await firstLine(child))
+  child.write(Buffer.from('{}'))
+  assert.equal(await child.ended, 'ended with SIGKILL')
+  assert.equal(isThere(pid), false)
+})
+
 test('what a command has started ends with it, and does not hold its output open', async () => {
   requirement('guard.stdio-ends-whole')
   const child = shell('sleep 600 & echo $!; exit 3')

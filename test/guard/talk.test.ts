@@ -71,3 +71,19 @@ test('a process that ends in the middle of a stream is told of there', async () 
   assert.equal(await answer.text(), `data: ${said}\n\ndata: ${error}\n\n`)
   assert.equal(answer.over, 1)
 })
+
+test('a server whose questions nobody answers goes on asking, and is told of the oldest', async () => {
+  const asked = Array.from({ length: 258 }, (_, n) => {
+    return `{"jsonrpc":"2.0","id":"q${n}","method":"roots/list"}`
+  })
+  let told: readonly string[] = []
+  const answer = await answerOf((written) => {
+    told = written
+    return [...asked, '{"jsonrpc":"2.0","id":1,"result":{}}']
+  })
+  const said = await answer.text()
+  assert.equal(said.match(/roots\/list/g)?.length, 258)
+  const error = '"error":{"code":-32603,"message":"nobody has answered"}'
+  const expected = ['q0', 'q1'].map((id) => `{"jsonrpc":"2.0","id":"${id}",${error}}`)
+  assert.deepEqual(told.slice(1), expected)
+})

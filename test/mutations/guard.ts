@@ -195,6 +195,13 @@ export const guardMutations: readonly Mutation[] = [
   },
   {
     claim: 'guard.stdio-ends-whole',
+    without: 'the end of a process that takes nothing any more',
+    file: child,
+    edits: [["if (isAlive) child.kill('SIGKILL')", "if (!isAlive) child.kill('SIGKILL')"]],
+    tests: ['test/guard/child.test.ts'],
+  },
+  {
+    claim: 'guard.stdio-ends-whole',
     without: 'a group of its own',
     file: child,
     edits: [['detached: true', 'detached: false']],
@@ -224,5 +231,12 @@ export const guardMutations: readonly Mutation[] = [
     without: 'the bound',
     file: 'src/guard/talks.ts',
     edits: [['talks.size >= sessionsMax', 'false']],
+  },
+  {
+    claim: 'guard.stdio-sessions-bounded',
+    without: 'the bound of those that end',
+    file: 'src/guard/talks.ts',
+    edits: [['closing.size >= sessionsMax', 'false']],
+    tests: ['test/guard/talks.test.ts'],
   },
 ]
