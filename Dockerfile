@@ -11,7 +11,7 @@ COPY --from=build /src/dist/image/rootfs/ /
 USER 65532:65532
 WORKDIR /
 ENV MALLOC_ARENA_MAX=1
-ENTRYPOINT ["/usr/bin/node", "--expose-gc", "--max-semi-space-size=8", "/opt/countersign/dist/cli/main.mjs"]
+ENTRYPOINT ["/usr/bin/node", "--expose-gc", "--max-semi-space-size=8", "--disallow-code-generation-from-strings", "/opt/countersign/dist/cli/main.mjs"]
 CMD ["--help"]
 LABEL org.opencontainers.image.title="countersign"
 LABEL org.opencontainers.image.description="Short-lived pod certificates for AI-agent platforms, issued on evidence, and an MCP gateway that authorizes every call on them."

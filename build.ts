@@ -1,10 +1,11 @@
 /**
- * Builds the package: the JavaScript and declarations of src/ into dist/, folder for folder. What else the package
- * holds (`files` in package.json) is used as it stands. The small packages come out of the same files, in dist/packages.
+ * Builds the package: the JavaScript and declarations of src/ into dist/, folder for folder, and the program of the default
+ * policy. What else the package holds (`files` in package.json) is used as it stands. The small packages come out of the same files, in dist/packages.
  */
 import { spawnSync } from 'node:child_process'
-import { accessSync, chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { makeProgram } from './image/program.ts'
 import { assemblePackages } from './packages/assemble.ts'
 
 const root = import.meta.dirname
@@ -17,7 +18,7 @@ mkdirSync(dist, { recursive: true })
 for (const name of readdirSync(dist).filter((each) => each !== 'image')) {
   rmSync(join(dist, name), { recursive: true, force: true })
 }
-accessSync(join(root, 'policies', 'bundle', 'policy.wasm'))
+const program = makeProgram(root)
 const tsc = join(root, 'node_modules', '.bin', 'tsc')
 const compiled = spawnSync(tsc, ['-p', join(root, 'tsconfig.build.json'), '--outDir', emitted], {
   stdio: 'inherit',
@@ -27,6 +28,7 @@ if (compiled.status === 0) {
     renameSync(join(emitted, 'src', name), join(dist, name))
   }
   chmodSync(join(dist, 'cli', 'main.js'), 0o755)
+  writeFileSync(join(dist, 'program.mjs'), program)
   assemblePackages(root)
 } else {
   process.exitCode = 1

@@ -4,6 +4,7 @@ import manifest from '../package.json' with { type: 'json' }
 import type { ImageConfig } from './archive.ts'
 import { bundleProgram, mainModule } from './bundle.ts'
 import { copied, file, type LayerEntry } from './layer.ts'
+import { makeProgram } from './program.ts'
 import { formatBillOfMaterials, licenceEntries, readPackages } from './part.ts'
 import { nodePath, readRuntime } from './runtime.ts'
 
@@ -19,8 +20,13 @@ export const reference: string = `docker.io/library/countersign:${manifest.versi
 /**
  * The program gives back what its start took, see `serveUntilStopped`. V8 lets its young generation grow to many times this under load
  * and keeps what it took; a call leaves little that survives, so that more of it makes nothing quicker.
+ * Nothing in it asks for `eval` or `Function`, so nobody has them.
  */
-const nodeOptions = ['--expose-gc', '--max-semi-space-size=8']
+const nodeOptions = [
+  '--expose-gc',
+  '--max-semi-space-size=8',
+  '--disallow-code-generation-from-strings',
+]
 
 /** One arena of glibc's for all threads: those beside ours seldom allocate, and each arena keeps what it has freed. */
 const environment = ['MALLOC_ARENA_MAX=1']
@@ -60,6 +66,7 @@ export async function readProduct(root: string): Promise<{
       ],
       [
         ...[...bundle.files].map(([name, data]) => file(`${programFolder}/${name}`, data)),
+        file(`${home}/dist/program.mjs`, makeProgram(root)),
         ...readdirSync(policy).map((name) =>
           copied(`${home}/policies/bundle/${name}`, join(policy, name)),
         ),

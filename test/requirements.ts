@@ -565,7 +565,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'policy.plan-is-no-text': {
     claim:
-      'a plan becomes a program of our own words and of numbers alone, and anything unknown in it is refused',
+      'a plan becomes a program of our own words and of numbers alone, anything unknown in it is refused, and one that the build has made runs for its own plan and no other',
     source: 'code injection by a bundle (CWE-94)',
   },
   'policy.plan-agrees': {

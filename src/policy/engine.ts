@@ -2,14 +2,13 @@ import { join } from 'node:path'
 import { CountersignError } from '../errors.ts'
 import { silentMetrics } from '../metrics.ts'
 import type { Metrics } from '../metrics.ts'
+import { openBuiltPrograms } from './built-program.ts'
 import { mergeBundle, parseBundle, readBundleFiles } from './bundle.ts'
-import type { BundleFiles } from './bundle.ts'
 import type { BundleContent } from './bundle-content.ts'
 import type { DataDocument } from './data-document.ts'
 import type { DocumentOf, Evaluate, Text } from './document.ts'
 import { formatInput } from './input.ts'
 import { createPlanEngine } from './plan-engine.ts'
-import type { PlanEngine } from './plan-engine.ts'
 import { samplesOf } from './samples.ts'
 import { compareOpinions } from './second-opinion.ts'
 import { createWasmEngine } from './wasm-engine.ts'
@@ -52,6 +51,9 @@ export const shippedPolicies: string = join(import.meta.dirname, '..', '..', 'po
 
 const shippedFolder = join(shippedPolicies, 'bundle')
 
+/** What the build makes of the plan of the shipped bundle; in a tree that is run as it stands, there is none. */
+const shippedProgram = join(import.meta.dirname, '..', 'program.mjs')
+
 /** What OPA's compiler may use, so that what cannot be run fails at the author's desk. */
 export const shippedCapabilities: string = join(shippedPolicies, 'capabilities.json')
 
@@ -72,6 +74,8 @@ export function fuelOf(entrypoint: string): number {
 export interface PolicyBase {
   readonly revision: string
   readonly engine: EngineName
+  /** Whether the build has made the program of its plan, so that none was made here. */
+  readonly isBuilt: boolean
   /** Why the module runs though the plan was wanted. */
   readonly reason: string | undefined
   /**
@@ -91,17 +95,22 @@ export async function openPolicyBase(
     readonly engine?: EngineName | undefined
     readonly memoryPagesMax?: number | undefined
     readonly metrics?: Metrics | undefined
+    /** A file as the build makes it. */
+    readonly program?: string
   } = {},
 ): Promise<PolicyBase> {
   const { engine = 'plan', memoryPagesMax = memoryPagesDefault, metrics = silentMetrics } = options
-  const { folder = shippedFolder, content } = options
+  const { folder = shippedFolder, content, program = shippedProgram } = options
   const files = await (content === undefined ? readBundleFiles(folder) : parseBundle(content))
-  const planned = engine === 'plan' ? planOf(files, metrics) : undefined
-  const plan = typeof planned === 'object' ? planned : undefined
+  const isPlanned = engine === 'plan' && files.plan !== undefined
+  const plan = isPlanned
+    ? createPlanEngine(files.plan, { fuelOf, metrics, built: await openBuiltPrograms(program) })
+    : undefined
   return {
     revision: files.revision,
     engine: plan === undefined ? 'wasm' : 'plan',
-    reason: typeof planned === 'string' ? planned : undefined,
+    isBuilt: plan?.isBuilt === true,
+    reason: engine === 'plan' && !isPlanned ? 'the bundle has no plan.json' : undefined,
     engineWith(documents, { tested } = { tested: false }) {
       for (const document of documents) files.schemas?.check(document)
       const bundle = mergeBundle(
@@ -129,17 +138,6 @@ export async function openPolicyBase(
 
 function isText(input: object | Text): input is Text {
   return typeof input === 'string' || typeof input === 'function'
-}
-
-/** The plan of a bundle, or why there is none to run. What is there and cannot be understood is refused. */
-function planOf(files: BundleFiles, metrics: Metrics): PlanEngine | string {
-  if (files.plan === undefined) return 'the bundle has no plan.json'
-  try {
-    return createPlanEngine(files.plan, { fuelOf, metrics })
-  } catch (error) {
-    if (error instanceof EvalError) return 'this process makes no code of strings'
-    throw error
-  }
 }
 
 function probe(evaluate: Evaluate, entrypoint: string): void {

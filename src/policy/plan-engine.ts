@@ -4,7 +4,7 @@ import { createReader, frozen, given } from './document.ts'
 import type { DocumentOf, Evaluate, Text } from './document.ts'
 import { createBuiltins } from './plan/builtins/builtins.ts'
 import { compilePlan } from './plan/compile.ts'
-import type { Evaluator, Kept, Program } from './plan/compile.ts'
+import type { BuiltPrograms, Evaluator, Kept, Program } from './plan/compile.ts'
 import { fromJson, toJson } from './plan/json.ts'
 import { PolicyFault } from './plan/meter.ts'
 import { parsePlan } from './plan/plan.ts'
@@ -13,6 +13,8 @@ import type { Value } from './plan/values.ts'
 
 /** The plan of a bundle, ready for any data. */
 export interface PlanEngine {
+  /** Whether the build has made its program; else it was made here. */
+  readonly isBuilt: boolean
   withData(dataText: string): Evaluate
 }
 
@@ -20,8 +22,7 @@ export interface PlanEngine {
 const read = createReader()
 
 /**
- * Evaluates by the plan of a bundle. Throws `policy/bundle` for a plan that has anything unknown in it, and an `EvalError` where the
- * process makes no code of strings.
+ * Evaluates by the plan of a bundle. Throws `policy/bundle` for a plan that has anything unknown in it.
  */
 export function createPlanEngine(
   plan: unknown,
@@ -31,11 +32,13 @@ export function createPlanEngine(
     readonly metrics: Metrics
     /** Told the steps of each evaluation, however it has ended. */
     readonly spent?: (steps: number) => void
+    readonly built?: BuiltPrograms | undefined
   },
 ): PlanEngine {
   const { fuelOf, metrics, spent } = options
-  const program = compile(plan)
+  const program = compile(plan, options.built)
   return {
+    isBuilt: program.isBuilt,
     withData(dataText) {
       const evaluator = program.withData(frozen(fromJson(dataText)))
 
@@ -80,17 +83,16 @@ export function valueAt(
 /** Who asks is known again, and so is what for; the arguments and the time are others each time. */
 export const kept: Required<Kept> = { subject: 'subject', what: ['resource', 'action'] }
 
-function compile(plan: unknown): Program {
+function compile(plan: unknown, built: BuiltPrograms | undefined): Program {
   try {
-    return compilePlan(parsePlan(plan), { builtins: createBuiltins, ...kept })
+    return compilePlan(parsePlan(plan), { builtins: createBuiltins, built, ...kept })
   } catch (error) {
     throw refusedPlan(error)
   }
 }
 
-/** Of a plan that does not compile; an `EvalError` stays one, as it says nothing of the plan. */
-export function refusedPlan(error: unknown): Error {
-  if (error instanceof EvalError) return error
+/** Of a plan that does not compile. */
+export function refusedPlan(error: unknown): CountersignError {
   const message = error instanceof Error ? error.message : typeof error
   return failed('policy/bundle', `plan.json cannot be run, got=${quoted(message, 200)}`, error)
 }

@@ -81,6 +81,25 @@ export const policyMutations: readonly Mutation[] = [
   },
   {
     claim: 'policy.plan-is-no-text',
+    without: 'the comparison of a built program with the one of the plan',
+    file: 'src/policy/built-program.ts',
+    edits: [['text === formatProgramModule(source) ? make', 'source.length > 0 ? make']],
+    tests: ['test/policy/built-program.test.ts'],
+  },
+  {
+    claim: 'policy.plan-is-no-text',
+    without: 'the way to make code that is none of a string',
+    file: 'src/policy/plan/compile.ts',
+    edits: [
+      [
+        "compileFunction(source, ['R', 'S', 'N', 'O', 'P'])",
+        "new Function('R', 'S', 'N', 'O', 'P', source)",
+      ],
+    ],
+    tests: ['test/policy/built-program.test.ts'],
+  },
+  {
+    claim: 'policy.plan-is-no-text',
     without: 'the look for members of a plan that nobody knows',
     file: 'src/policy/plan/plan.ts',
     edits: [['if (more !== undefined)', 'if (false && more !== undefined)']],

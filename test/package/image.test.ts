@@ -15,6 +15,10 @@ import { after, before, test, type TestContext } from 'node:test'
 import manifest from '../../package.json' with { type: 'json' }
 import { packLayer } from '../../image/layer.ts'
 import { config, readProduct } from '../../image/product.ts'
+import { makeProgram } from '../../image/program.ts'
+import { silentMetrics } from '../../src/metrics.ts'
+import { openBuiltPrograms } from '../../src/policy/built-program.ts'
+import { createPlanEngine } from '../../src/policy/plan-engine.ts'
 import { requirement } from '../requirements.ts'
 import { filesUnder, readSourceFile, root } from '../support/source-tree.ts'
 
@@ -109,6 +113,23 @@ ledger: { file: /nowhere/ledger.jsonl }
   )
 })
 
+test('the image brings the program of its default policy, and nothing in it asks for code of strings', async () => {
+  requirement('policy.plan-is-no-text')
+  assert.ok(config.Entrypoint.includes('--disallow-code-generation-from-strings'))
+  const home = join(image, 'opt/countersign')
+  const read = (name: string): string => readFileSync(join(home, name), 'utf8')
+  const plan: unknown = JSON.parse(read('policies/bundle/plan.json'))
+  assert.equal(read('dist/program.mjs'), makeProgram(root))
+  const built = await openBuiltPrograms(join(home, 'dist/program.mjs'))
+  const options = { fuelOf: (): number => 1, metrics: silentMetrics, built }
+  assert.equal(createPlanEngine(plan, options).isBuilt, true)
+  const texts = readdirSync(join(home, 'dist/cli')).map((name) => read(`dist/cli/${name}`))
+  // Seen from the module that looks for it, one folder above.
+  assert.ok(texts.some((text) => text.includes('import.meta.dirname,"..","program.mjs"')))
+  const asking = texts.flatMap((text) => text.match(/(?<![\w.$])(?:eval|Function)\(.{0,40}/g) ?? [])
+  assert.deepEqual(asking, [])
+})
+
 test('the image has the configuration that it was given: a numeric user, the program, its names', () => {
   const { config: descriptor } = imageManifest()
   const read = json(blob(descriptor.digest)) as { config: object; os: string }
@@ -124,7 +145,7 @@ test('the image holds Node, its libraries, the program, the policy and the licen
     .filter((each) => !each.isDirectory())
     .map((each) => join(each.parentPath, each.name).slice(image.length + 1))
   const known =
-    /^(usr\/bin\/node|lib(64|\/[\w-]+)\/[\w.+-]+\.so\.\d+|etc\/(passwd|group|nsswitch\.conf)|opt\/countersign\/(dist\/cli\/[\w-]+\.mjs|policies\/bundle\/[\w.]+|licenses\/.*|LICENSE|NOTICE|sbom\.cdx\.json))$/
+    /^(usr\/bin\/node|lib(64|\/[\w-]+)\/[\w.+-]+\.so\.\d+|etc\/(passwd|group|nsswitch\.conf)|opt\/countersign\/(dist\/(program|cli\/[\w-]+)\.mjs|policies\/bundle\/[\w.]+|licenses\/.*|LICENSE|NOTICE|sbom\.cdx\.json))$/
   assert.deepEqual(
     paths.filter((path) => !known.test(path)),
     [],

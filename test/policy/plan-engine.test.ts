@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { silentMetrics } from '../../src/metrics.ts'
-import { entrypoints, openPolicyBase } from '../../src/policy/engine.ts'
+import { openPolicyBase } from '../../src/policy/engine.ts'
 import type { InputText } from '../../src/policy/input.ts'
 import { createPlanEngine } from '../../src/policy/plan-engine.ts'
 import { requirement } from '../requirements.ts'
@@ -122,25 +121,4 @@ test('a bundle without a plan runs as a module, and says so', async () => {
   assert.deepEqual([shipped.engine, shipped.reason], ['plan', undefined])
   const asked = await openPolicyBase({ folder: bundle.folder, engine: 'wasm' })
   assert.deepEqual([asked.engine, asked.reason], ['wasm', undefined])
-})
-
-test('a process that makes no code of strings runs the module, and says so', () => {
-  const engine = join(root, 'src', 'policy', 'engine.ts')
-  const program = `
-    const { openPolicyBase } = await import(${JSON.stringify(engine)})
-    const base = await openPolicyBase()
-    const { allow } = base.engineWith([]).evaluate('${entrypoints.decision}', {})
-    console.log(JSON.stringify([base.engine, base.reason, allow]))`
-  const words = [
-    '--disallow-code-generation-from-strings',
-    '--input-type=module',
-    '--eval',
-    program,
-  ]
-  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' })
-  assert.deepEqual(
-    JSON.parse(stdout),
-    ['wasm', 'this process makes no code of strings', false],
-    stderr,
-  )
 })

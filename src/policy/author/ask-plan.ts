@@ -22,8 +22,7 @@ export interface AskedPlan {
 }
 
 /**
- * Opens a plan to be asked for one value after the other, by what enforces it. Throws `policy/bundle` for one that cannot be run, and an
- * `EvalError` where the process makes no code of strings.
+ * Opens a plan to be asked for one value after the other, by what enforces it. Throws `policy/bundle` for one that cannot be run.
  */
 export function openAskedPlan(planJson: unknown, dataText: string): AskedPlan {
   const { entrypoints, evaluator } = open(planJson, dataText)

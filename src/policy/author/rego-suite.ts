@@ -58,7 +58,7 @@ export function isTestName(name: string | undefined): boolean {
 
 /**
  * Opens the tests among the entrypoints of a plan, to be run as the engine that enforces runs rules. Throws `policy/bundle` for a plan
- * that cannot be run, and an `EvalError` where the process makes no code of strings.
+ * that cannot be run.
  */
 export function openRegoSuite(
   planJson: unknown,

@@ -5,7 +5,6 @@ import { measureRules } from '../../../policy/author/rule-times.ts'
 import type { Measured } from '../../../policy/author/rule-times.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
-import { madeNoCode } from './makes-code.ts'
 import { openRules } from './open-bundle.ts'
 import { printableName } from './printable.ts'
 import { cutLine, noEvent, readEvents } from './read-events.ts'
@@ -37,9 +36,7 @@ export async function runPolicyBench(
   const rules = await openRules(bundle, data, terminal.signal)
   const { signal } = terminal
   const how = { rounds, warm: warmEvaluations, signal, elapsed: () => performance.now() }
-  const measured = await measureRules(rules, decisions, how).catch((error: unknown) => {
-    throw error instanceof EvalError ? madeNoCode(error) : error
-  })
+  const measured = await measureRules(rules, decisions, how)
   const ok = measured !== undefined
   const { revision, digest } = rules
   if (json === true) {

@@ -17,7 +17,6 @@ import { readPolicyFile } from '../../policy-files.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { buildBundle, checkTypes } from './build-plan.ts'
-import { makesCode } from './makes-code.ts'
 import { findOpa } from './opa.ts'
 import { isCompiled, planIn } from './open-plan.ts'
 import { printableJson } from './printable.ts'
@@ -119,7 +118,7 @@ async function openPlan(content: BundleContent, files: readonly string[]): Promi
     own,
     documents.map(({ value }) => value),
   )
-  return makesCode(() => openAskedPlan(plan, merged.dataText))
+  return openAskedPlan(plan, merged.dataText)
 }
 
 function notAnEntrypoint(query: string, { entrypoints }: AskedPlan): CountersignError {

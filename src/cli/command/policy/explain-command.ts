@@ -6,7 +6,6 @@ import type { LoggedDecision, Result } from '../../../policy/author/logged-decis
 import { nearestPermits, type NearestPermits } from '../../../policy/author/nearest-permits.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
-import { makesCode } from './makes-code.ts'
 import { openRules } from './open-bundle.ts'
 import type { OpenedRules } from './open-bundle.ts'
 import { printableName, printableText } from './printable.ts'
@@ -89,11 +88,9 @@ function explain(
   policy: OpenedRules,
 ): ExplainedNear | { readonly hidden: string } {
   try {
-    return makesCode(() => {
-      const explained = explainDecision(decision, policy)
-      if (explained.result?.allow !== false) return explained
-      return { ...explained, nearest: nearestPermits(decision, policy) }
-    })
+    const explained = explainDecision(decision, policy)
+    if (explained.result?.allow !== false) return explained
+    return { ...explained, nearest: nearestPermits(decision, policy) }
   } catch (error) {
     if (error instanceof HiddenRead) return { hidden: error.pointer }
     throw error

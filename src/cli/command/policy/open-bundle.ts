@@ -7,7 +7,6 @@ import type { DataDocument } from '../../../policy/data-document.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
 import type { PolicyEngine } from '../../../policy/engine.ts'
 import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
-import { madeNoCode } from './makes-code.ts'
 
 /** A bundle and the data beside it, as they have passed their test. */
 export interface TestedBundle {
@@ -46,7 +45,6 @@ export async function openBundle(
   const { content, documents } = await readTested(place, data, signal)
   const base = await openPolicyBase({ content })
   if (base.engine === 'plan') return base.engineWith(documents, { tested: true })
-  if (content.files.has('plan.json')) throw madeNoCode()
   throw new CountersignError('policy/bundle', 'bundle has no plan.json', {
     hint: 'countersign policy build makes one',
   })

@@ -6,7 +6,6 @@ import { readBundle } from '../../../policy/bundle-place.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { buildBundle, checkTypes } from './build-plan.ts'
-import { makesCode } from './makes-code.ts'
 import { isCompiled, planIn } from './open-plan.ts'
 import { findOpa } from './opa.ts'
 import { readRuleHeads } from './rego-sources.ts'
@@ -144,7 +143,7 @@ function pathOf({ packagePath, ref }: RuleHead): string {
 
 function openSuite(content: BundleContent, coverage: boolean): RegoSuite {
   const { plan, dataText } = planIn(content)
-  return makesCode(() => openRegoSuite(plan, dataText, { coverage }))
+  return openRegoSuite(plan, dataText, { coverage })
 }
 
 const emptySuite: RegoSuite = {
