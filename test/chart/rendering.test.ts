@@ -9,7 +9,7 @@ import { gatewaySchema } from '../../src/cli/gateway/gateway-configuration.ts'
 import { signerSchema } from '../../src/cli/signer/signer-configuration.ts'
 import { approverRights } from '../../src/approver/rights.ts'
 import { approvalRights, claimRights, toolServerRights } from '../../src/gateway/rights.ts'
-import { signerRights } from '../../src/signer/rights.ts'
+import { requestApproverRights, signerRights } from '../../src/signer/rights.ts'
 import { ownerKinds } from '../support/claims.ts'
 import { requirement } from '../requirements.ts'
 import { csrApproverRules } from '../support/csr-approver-rights.ts'
@@ -312,6 +312,62 @@ test('where the signer approves nothing there is a role for the account that doe
   assert.deepEqual(await rolesWith('enabled=false'), [])
 })
 
+const approved = [
+  'certificateSigningRequests.enabled=true',
+  'certificateSigningRequests.approver.enabled=true',
+]
+
+for (const [what, set, rights] of [
+  ['pods', [], {}],
+  [
+    'pods that are given away, and what an agent asks for others',
+    [
+      'certificateSigningRequests.issuedCertificates.serviceAccount=agent',
+      ...ownerKinds.flatMap((owner, index) =>
+        Object.entries(owner).map(([field, value]) => `claims.owners[${index}].${field}=${value}`),
+      ),
+    ],
+    {
+      claimOwners: ownerKinds,
+      signingRequests: {
+        approve: false,
+        issuedCertificates: { namespace: releaseNamespace, serviceAccount: 'agent' },
+      },
+    },
+  ],
+] as const) {
+  test(`an approver of what ${what} ask approves by the signer’s configuration, by an account of its own that signs nothing`, async () => {
+    requirement('chart.rights-to-the-letter')
+    requirement('signer.approver-proves')
+    const values = [...approved, ...set].flatMap((each) => ['--set', each])
+    const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...values))
+    const linesOf = (account: string): readonly string[] =>
+      rolesOf(rendering, account).flatMap(({ rules, metadata }) =>
+        singleRules(rules).map((rule) => lineOf(placeOf(rule, metadata.namespace))),
+      )
+    const given = linesOf('countersign-csr-approver')
+    const wanted = requestApproverRights({ ...renderedSigner, ...rights }).map(lineOf)
+    assert.deepEqual(given.toSorted(), wanted.toSorted())
+    const step = (verb: string) => (line: string) => line.includes('signers') && line.endsWith(verb)
+    assert.equal(given.some(step('sign')), false)
+    assert.equal(linesOf('countersign-signer').some(step('approve')), false)
+    const made = rendering.find(
+      ({ kind, metadata }) =>
+        kind === 'StatefulSet' && metadata.name === 'countersign-csr-approver',
+    )
+    assert.ok(made)
+    const { serviceAccountName, containers, volumes } = made['spec'].template.spec
+    assert.equal(serviceAccountName, 'countersign-csr-approver')
+    assert.deepEqual(containers[0].args, [
+      'approve-requests',
+      '--signer',
+      '/etc/countersign/signer.yaml',
+    ])
+    assert.match(JSON.stringify(volumes), /"configMap":{"name":"countersign-signer"}/)
+    assert.doesNotMatch(JSON.stringify(volumes), /secret/i)
+  })
+}
+
 test('a PodMonitor reads every program of the release, the signers of other clusters among them', async () => {
   const remote = {
     cluster: 'edge',
@@ -325,6 +381,8 @@ test('a PodMonitor reads every program of the release, the signers of other clus
     `remotes=${JSON.stringify([remote])}`,
     'monitoring.podMonitor.enabled=true',
     'approver.enabled=true',
+    'certificateSigningRequests.enabled=true',
+    'certificateSigningRequests.approver.enabled=true',
     `networkPolicy.scrapers=${JSON.stringify([scraper])}`,
   ].flatMap((value) => ['--set-json', value])
   const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...values))
@@ -332,7 +390,7 @@ test('a PodMonitor reads every program of the release, the signers of other clus
   const selected = Object.entries(monitor?.['spec'].selector.matchLabels as object)
   assert.ok(selected.length > 0)
   const makers = rendering.filter(({ kind }) => ['StatefulSet', 'Deployment'].includes(kind))
-  assert.equal(makers.length, 4)
+  assert.equal(makers.length, 5)
   for (const { metadata, spec } of makers) {
     const { labels } = spec.template.metadata as {
       readonly labels: Readonly<Record<string, string>>

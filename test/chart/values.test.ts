@@ -159,6 +159,11 @@ const refused: readonly [title: string, values: string, said: RegExp][] = [
     /- approver\.kubeletServing: with approver\.enabled it/,
   ],
   [
+    'an approver beside a signer that approves itself',
+    'certificateSigningRequests: { enabled: true, approve: true, approver: { enabled: true } }',
+    /- certificateSigningRequests\.approver\.enabled: it approves for a signer/,
+  ],
+  [
     'bootstrappers of no node',
     'approver: { enabled: true, kubeletClient: true, bootstrap: { groups: [system:bootstrappers] } }',
     /- approver\.bootstrap: want=groups and nodes/,

@@ -98,6 +98,10 @@
 {{- if and $approver.bootstrap.groups (not $approver.kubeletClient) -}}
 {{- $problems = append $problems "approver.bootstrap.groups: they ask for client certificates; set approver.kubeletClient=true" -}}
 {{- end -}}
+{{- $asked := $values.certificateSigningRequests -}}
+{{- if and $asked.approver.enabled (or (not $asked.enabled) $asked.approve) -}}
+{{- $problems = append $problems "certificateSigningRequests.approver.enabled: it approves for a signer that answers such requests and does not; want=enabled: true and approve: false" -}}
+{{- end -}}
 {{- $service := $values.policy.service -}}
 {{- if $service.url -}}
 {{- if not $service.resource -}}
