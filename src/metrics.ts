@@ -52,6 +52,8 @@ export type MetricName =
   | 'countersign_gateway_catalogue_octets'
   | 'countersign_gateway_limited_total'
   | 'countersign_gateway_limit_windows'
+  | 'countersign_gateway_history_identities'
+  | 'countersign_gateway_history_refused_total'
   | 'countersign_gateway_upstream_calls'
   | 'countersign_gateway_upstream_waiting'
   | 'countersign_gateway_upstream_streams'
@@ -184,6 +186,16 @@ const table: Readonly<Record<MetricName, readonly [Kind, string, readonly string
   countersign_gateway_catalogue_octets: ['gauge', 'octets of what is known of tools', []],
   countersign_gateway_limited_total: ['counter', 'calls beyond a limit of policy', ['limit']],
   countersign_gateway_limit_windows: ['gauge', 'windows in which calls are counted', []],
+  countersign_gateway_history_identities: [
+    'gauge',
+    'identities of which policy has something kept',
+    [],
+  ],
+  countersign_gateway_history_refused_total: [
+    'counter',
+    'permits that could not be kept',
+    ['reason'],
+  ],
   countersign_gateway_upstream_calls: ['gauge', 'calls open with a tool server', ['server']],
   countersign_gateway_upstream_waiting: ['gauge', 'calls that wait for a place', ['server']],
   countersign_gateway_upstream_streams: ['gauge', 'open streams of changes', ['server']],

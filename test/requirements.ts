@@ -635,6 +635,31 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a denial of a platform’s own rules lets a call pass only where it says by the boolean false that it is not enforced and can be read; one of a tenant’s bundle denies whatever it says',
     source: 'docs/POLICY.md, rules of your own',
   },
+  'policy.history-kept-first': {
+    claim:
+      'what a permit wants kept of its caller is kept before anything follows from it; a permit of which that cannot be kept, or that names what the policy has not declared, is none',
+    source: 'issue 12 §5, bounded history; CWE-367, time of check and time of use',
+  },
+  'policy.history-no-race': {
+    claim:
+      'of two calls of an identity at a time the later one is decided on with what the earlier one has left, whatever their order and the processes that they reach',
+    source: 'issue 12 §5, bounded history; CWE-362, race condition',
+  },
+  'policy.history-bounded': {
+    claim:
+      'a history has so many facts of so many identities as policy declares and the gateway has room for, and nobody makes it forget what still counts',
+    source: 'issue 12 §5, bounded history; CWE-770',
+  },
+  'policy.history-shared': {
+    claim:
+      'processes and replicas that serve beside each other have one history, or none and permit nothing that wants one',
+    source: 'issue 12 §5, bounded history: shared by replicas',
+  },
+  'policy.history-recorded': {
+    claim:
+      'the event of a decision has the history that it was taken with, so that a replay needs no other, and policies that keep nothing are asked as before',
+    source: 'issue 12 §5, bounded history: deterministic in replay',
+  },
   'policy.tenant-confined': {
     claim:
       'the bundle of a tenant is asked about calls of its own tenant alone, can deny and nothing else, and has neither rules nor data beyond its root',

@@ -97,6 +97,8 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/gateway/approval': [...gatewayGround, 'src/identity', 'src/gateway/handle'],
   'src/gateway/handle': [...gatewayGround, 'src/mcp'],
+  // What policy has kept of identities: who keeps it knows no call.
+  'src/gateway/history': [...gatewayGround, 'src/policy'],
   'src/gateway/upstream': [...gatewayGround, 'src/mcp', 'src/identity', 'src/pki'],
   'src/gateway/catalogue': [...gatewayGround, 'src/gateway/upstream', 'src/mcp', 'src/policy'],
   // Text in, text out: what it translates knows no call.
@@ -136,6 +138,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/handle',
     'src/gateway/catalogue',
     'src/gateway/upstream',
+    'src/gateway/history',
   ],
   'src/gateway/serve': [
     ...gatewayGround,
@@ -172,6 +175,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/catalogue',
     'src/gateway/permit',
     'src/gateway/serve',
+    'src/gateway/history',
   ],
   // It knows nothing of what workers do.
   'src/gateway/workers': [],

@@ -46,6 +46,8 @@ export interface PolicyParts {
   readonly now?: () => number
   readonly selfTest?: SelfTest
   readonly startShadow?: ShadowOptions['start']
+  /** What a policy must pass here beside what any must. Throws `policy/…`. */
+  readonly accept?: (engine: PolicyEngine) => void
   /** Between two questions to a bundle server. */
   readonly delay?: FollowerOptions['delay']
   /** Of the program: told to end, it waits for no policy to begin with. */
@@ -133,6 +135,9 @@ export async function openPolicy(config: PolicyConfig, parts: PolicyParts): Prom
 /** Whatever is in force when it is asked. */
 function followingEngine(activation: Activation<Bundle>): PolicyEngine {
   return {
+    get facts() {
+      return activation.current().facts
+    },
     get revision() {
       return activation.current().revision
     },
@@ -250,6 +255,7 @@ function createPrepare(
     metrics,
     trust,
     inForce,
+    accept,
     selfTest = openSelfTest(),
   }: PolicyParts & { readonly trust: BundleTrust; readonly inForce: () => Bundle | undefined },
 ): ActivationOptions<Bundle>['prepare'] {
@@ -274,6 +280,7 @@ function createPrepare(
       }
     }
     const ready = known.base.engineWith(documents, { tested: isNew })
+    accept?.(ready)
     if (bundle !== shipped) admitted.get(bundle)?.accepted()
     return ready
   }

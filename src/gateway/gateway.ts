@@ -27,6 +27,8 @@ import { openListener } from './door/listener.ts'
 import { createCallHandler } from './handle-call.ts'
 import { oneHandleKey, type HandleKeySource } from './handle/keys.ts'
 import { createSeal } from './handle/seal.ts'
+import type { HistoryStore } from './history/history-store.ts'
+import { createOwnHistory } from './history/kept-history.ts'
 import { defaultLimits, limitsOfServer, type GatewayLimits } from './limits.ts'
 import { forgetServer, measure } from './measure.ts'
 import { createAuthorize } from './permit/authorize.ts'
@@ -99,6 +101,8 @@ export interface GatewayOptions extends Pick<TokenSignerOptions, 'startSigningTh
   readonly delay?: Delay | undefined
   /** Told what becomes of tools by their definitions. */
   readonly toolChanged?: TellChange | undefined
+  /** Where what policy wants kept of callers is kept, for all workers; one process alone keeps it itself unless told. */
+  readonly history?: HistoryStore | undefined
   /** Where approvals are kept, for all replicas; undefined: no call can wait for one. */
   readonly approvals?: ApprovalStore | undefined
   /** Follows calls for a collector of traces. */
@@ -143,7 +147,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const unlisten = judgeAgain(options, upstreams, () => parts)
   const newDecisionId = (): string => randomUUID()
   const turns = createTurns()
-  const decisions = createDecisions({ ...options, ...limits, turns, newDecisionId })
+  const history = options.history ?? createOwnHistory({ ...options, ...limits })
+  const decisions = createDecisions({ ...options, ...limits, history, turns, newDecisionId })
   const known = { ...limits, turns, upstreams, shares: limits, now, log, metrics }
   const { of: catalogueOf, forgetGone, takenOctets } = createCatalogues(known)
   const permits = createPermits(options, limits, { decisions, catalogueOf })
@@ -178,7 +183,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     },
     conditions: () => [...upstreams.values()].map((upstream) => upstream.condition()),
     measure() {
-      const taken = { ...callers.taken(), ...permits.counted(), catalogueOctets: takenOctets() }
+      const octets = { catalogueOctets: takenOctets(), histories: history?.size ?? 0 }
+      const taken = { ...callers.taken(), ...permits.counted(), ...octets }
       measure(metrics, taken, upstreams)
     },
     jwks: () => parts.tokens.currentJwks(),
@@ -303,28 +309,19 @@ function createParts(
     },
   })
   const listens = new Bag<() => void>()
-  const running = createRunning()
-  const asks = createAsks({ limits, now })
-  const talks = createTalks({ limits })
-  const ears = createEars({ ...made, limits })
-  const levels = createLevels(limits)
-  const subscriptions = createSubscriptions(limits)
-  const pages = createPages(limits)
-  const streams = createSessionStreams()
-  const ownTasks = createOwnTasks({ shares: limits, now })
   const own = {
     listenings,
     listens,
     absences,
-    running,
-    asks,
-    talks,
-    ears,
-    levels,
-    subscriptions,
-    pages,
-    streams,
-    ownTasks,
+    running: createRunning(),
+    asks: createAsks({ limits, now }),
+    talks: createTalks({ limits }),
+    ears: createEars({ ...made, limits }),
+    levels: createLevels(limits),
+    subscriptions: createSubscriptions(limits),
+    pages: createPages(limits),
+    streams: createSessionStreams(),
+    ownTasks: createOwnTasks({ shares: limits, now }),
   }
   return { ...made, ...own, isOnlyWorker: workers === 1, limits, now, log }
 }

@@ -43,6 +43,8 @@ export interface GatewayLimits extends SharePercents {
   readonly handshakesMax: number
   /** Windows of limits of policy that are counted at a time, some 300 octets each. */
   readonly limitWindowsMax: number
+  /** Identities of which something is kept for policy at a time, up to some four kilobytes each. */
+  readonly historyIdentitiesMax: number
   /** The longest time that a caller may keep a filtered list. */
   readonly listSecondsMax: number
 }
@@ -77,6 +79,8 @@ export const limitRanges: Readonly<
   strangersMax: [16, 100_000, 1024, 'together'],
   handshakesMax: [1, 10_000, 64, 'alone'],
   limitWindowsMax: [16, 1_000_000, 16_384, 'together'],
+  // One process keeps those of all workers.
+  historyIdentitiesMax: [16, 1_000_000, 16_384, 'alone'],
   listSecondsMax: [0, 86_400, 60, 'alone'],
   unsentBytesMax: [kibibyte, 16_384 * mebibyte, 128 * mebibyte, 'together'],
   unsentSecondsMax: [1, 3600, 30, 'alone'],

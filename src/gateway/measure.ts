@@ -22,7 +22,8 @@ export function forgetServer(metrics: Metrics, server: string): void {
 /** Sets the gauges of what is open at this moment. */
 export function measure(
   metrics: Metrics,
-  taken: ReturnType<Callers['taken']> & CallLimits['size'] & { readonly catalogueOctets: number },
+  taken: ReturnType<Callers['taken']> &
+    CallLimits['size'] & { readonly catalogueOctets: number; readonly histories: number },
   upstreams: ReadonlyMap<string, Upstream>,
 ): void {
   metrics.set('countersign_gateway_connections', taken.connections)
@@ -31,6 +32,7 @@ export function measure(
   metrics.set('countersign_gateway_unsent_octets', taken.unsentOctets)
   metrics.set('countersign_gateway_catalogue_octets', taken.catalogueOctets)
   metrics.set('countersign_gateway_limit_windows', taken.windows)
+  metrics.set('countersign_gateway_history_identities', taken.histories)
   for (const [server, { seats, streams, connections }] of upstreams) {
     const { seated, waiting } = seats.counts()
     metrics.set('countersign_gateway_upstream_calls', seated, { server })

@@ -15,6 +15,8 @@ export interface DecisionContext {
   /** Of the tool server that is meant; absent where none is alone. */
   readonly upstream?: { readonly era: 'modern' | 'legacy' } | undefined
   readonly asked?: DecisionAsked | undefined
+  /** What was kept of the caller; undefined where policy has nothing kept. */
+  readonly history?: InputText | undefined
   /** Of the ticket that somebody would decide. */
   readonly approval?: InputText | undefined
 }
@@ -156,9 +158,10 @@ function headOf({ subject, action }: Asking): string {
 }
 
 function contextMembers(context: DecisionContext): string {
-  const { era, time, door, phase, upstream, asked, approval } = context
+  const { era, time, door, phase, upstream, asked, approval, history } = context
   const there = upstream === undefined ? '' : `,"upstream":{"era":"${upstream.era}"}`
-  const members = `"era":"${era}","time":${JSON.stringify(time)},"door":${JSON.stringify(door)},"phase":"${phase}"${there}`
+  const before = history === undefined ? '' : `,"history":${history}`
+  const members = `"era":"${era}","time":${JSON.stringify(time)},"door":${JSON.stringify(door)},"phase":"${phase}"${there}${before}`
   if (approval !== undefined) return `${members},"approval":${approval}`
   return asked === undefined ? members : `${members},"asked":${JSON.stringify(asked)}`
 }

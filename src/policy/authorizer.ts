@@ -9,6 +9,7 @@ import type { Decision } from './decision.ts'
 import { documentOf } from './document.ts'
 import { entrypoints } from './engine.ts'
 import type { PolicyEngine, PolicyName } from './engine.ts'
+import type { DeclaredFacts } from './history.ts'
 import { inputOctetsDefault } from './input.ts'
 import {
   decideWithTenant,
@@ -91,6 +92,8 @@ export interface Authorizer {
   filter(texts: ListTexts): Evaluated<readonly boolean[], AskedList>
   /** What the mask leaves of the arguments of a call for somebody whom these rules have approve it. */
   shownArguments(texts: CallTexts, rules: readonly string[]): ShownArguments
+  /** What the platform's rules may have kept of callers; undefined: nothing. */
+  readonly facts?: DeclaredFacts | undefined
   readonly revision: string
   /** Of all that decides: rules, data, and the bundles of tenants. */
   readonly digest: string
@@ -154,6 +157,9 @@ export function createAuthorizer(
     return tenants === undefined ? here : decideWithTenant(here, { tenants, unavailable, metrics })
   }
   return {
+    get facts() {
+      return engine.facts
+    },
     get revision() {
       return engine.revision
     },

@@ -28,9 +28,10 @@ export function outlineDocument({ parts }: AskedList, read: (text: string) => Va
 
 /** The value of the text that is written of it, without reading that again. */
 function contextOf(context: DecisionContext): Plain {
-  const { era, time, door, phase, upstream, asked, approval } = context
+  const { era, time, door, phase, upstream, asked, approval, history } = context
   const asking = { era, time, door, phase }
-  const own = upstream === undefined ? asking : { ...asking, upstream: { era: upstream.era } }
+  const there = upstream === undefined ? asking : { ...asking, upstream: { era: upstream.era } }
+  const own = history === undefined ? there : { ...there, history: fromJson(history) }
   if (approval !== undefined) return { ...own, approval: fromJson(approval) }
   return asked === undefined ? own : { ...own, asked: fromJson(JSON.stringify(asked)) }
 }

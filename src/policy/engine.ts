@@ -7,6 +7,7 @@ import { mergeBundle, parseBundle, readBundleFiles } from './bundle.ts'
 import type { BundleContent } from './bundle-content.ts'
 import type { DataDocument } from './data-document.ts'
 import type { DocumentOf, Evaluate, Text } from './document.ts'
+import { parseFacts, type DeclaredFacts } from './history.ts'
 import { formatInput } from './input.ts'
 import { createPlanEngine } from './plan-engine.ts'
 import { samplesOf } from './samples.ts'
@@ -23,6 +24,8 @@ export interface PolicyName {
 
 /** Evaluates a compiled policy. It cannot fail open: every way not to get a result is an error. */
 export interface PolicyEngine extends PolicyName {
+  /** What it lets its rules have kept; undefined: nothing. */
+  readonly facts?: DeclaredFacts | undefined
   /**
    * The value of an entrypoint for this input, which nobody but the caller has; `document` is the same input as a value, and a text that
    * is given by a function is not made where that is read. Throws
@@ -117,6 +120,7 @@ export async function openPolicyBase(
         files,
         documents.map(({ value }) => value),
       )
+      const facts = parseFacts(bundle.data)
       const module = createWasmEngine(bundle, memoryPagesMax)
       if (!tested) {
         for (const entrypoint of Object.values(entrypoints)) probe(module, entrypoint)
@@ -129,6 +133,7 @@ export async function openPolicyBase(
       return {
         revision: bundle.revision,
         digest: bundle.digest,
+        facts,
         evaluate: (entrypoint, input, document) =>
           evaluate(entrypoint, isText(input) ? input : formatInput(input), document),
       }

@@ -39,6 +39,7 @@ const dataSchemas = {
   issuance: 'issuance/data.json',
   limits: 'mcp/limits.json',
   approvals: 'mcp/approvals.json',
+  history: 'mcp/history.json',
   log: 'log/data.json',
 }
 

@@ -20,7 +20,7 @@ decision := {"allow": allow, "reasons": reasons, "obligations": obligations}
 #   - data.approvals: schema.mcp.approvals
 default obligations := []
 
-obligations := array.concat(array.concat(limit_obligations, approval_obligations), result_obligations) if {
+obligations := array.concat(array.concat(limit_obligations, approval_obligations), array.concat(result_obligations, remember_obligations)) if {
 	obliging
 	not is_server_request
 	not is_ask
@@ -30,7 +30,7 @@ obligations := array.concat(array.concat(limit_obligations, approval_obligations
 
 # METADATA
 # title: Obliging
-# description: Data sets limits, wants approvals or limits results; without any nothing is looked for.
+# description: Data sets limits, wants approvals or limits results, or rules want something kept; without any nothing is looked for.
 # scope: document
 # schemas:
 #   - data.limits: schema.mcp.limits
@@ -40,6 +40,8 @@ obliging if data.limits != {}
 obliging if data.approvals != {}
 
 obliging if result_obligations != []
+
+obliging if remembered != []
 
 # METADATA
 # title: Server methods

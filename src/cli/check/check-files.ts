@@ -9,6 +9,7 @@ import { parseCredentialBundle, type Credential } from '../../pki/credential.ts'
 import { parsePem } from '../../pki/pem.ts'
 import { verifyX509Svid } from '../../pki/x509-svid.ts'
 import type { GatewayConfig } from '../gateway/gateway-configuration.ts'
+import { acceptHistory } from '../gateway/accept-history.ts'
 import { keyOfThisStart, openHandleKeys } from '../gateway/handle-keys.ts'
 import { lookAtPolicy } from '../open-policy.ts'
 
@@ -90,6 +91,7 @@ export async function checkPolicy(config: GatewayConfig, signal: AbortSignal): P
       log: silentLog,
       metrics: silentMetrics,
       signal,
+      accept: acceptHistory(config),
     })
     const { revision, digest } = policy.engine
     return ok(`revision ${revision}, with its data ${digest}`)

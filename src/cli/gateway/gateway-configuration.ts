@@ -49,6 +49,8 @@ export interface GatewayConfig {
   readonly listen: { readonly host: string; readonly port: number }
   /** Processes that serve; with more than one, another that looks after them. */
   readonly workers: number
+  /** How many gateways serve beside each other; a policy that keeps a history has to know it. */
+  readonly replicas?: number | undefined
   /** The gateway's own pod certificate: the one-file bundle that kubelet writes. */
   readonly credentialBundle: string
   /** The anchors that agents and tool servers are verified with. */
@@ -193,6 +195,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
         })
         .prefault({}),
       workers: z.int().min(1).max(64).default(1),
+      replicas: z.int().min(1).max(1000).optional(),
       credentialBundle: pathIn(folder),
       trustBundle: pathIn(folder),
       federation: federationSchema(folder).optional(),

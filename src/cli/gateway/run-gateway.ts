@@ -42,6 +42,7 @@ import {
   listenState,
   trustBundleState,
 } from './gateway-conditions.ts'
+import { acceptHistory } from './accept-history.ts'
 import { openFirstUseFolder } from './first-use-folder.ts'
 import { followUpstreams } from './follow-upstreams.ts'
 import { openFederation, type Federation } from './open-federation.ts'
@@ -160,7 +161,8 @@ export async function openGateway(
   await using opened = new AsyncDisposableStack()
   const handleKeys = opened.use(await openHandleKeys(config, options))
   const settings = { ...settingsOf(config), handleKeys, ...ownMeans(config, log) }
-  const policy = opened.use(await openPolicy(config.policy, { log, metrics, signal }))
+  const told = { log, metrics, signal, accept: acceptHistory(config) }
+  const policy = opened.use(await openPolicy(config.policy, told))
   const board = createBoard(conditionNames)
   board.set('policy', () => policy.condition())
   board.set('handle-keys', () => handleKeys.condition())

@@ -50,7 +50,7 @@ export function createListPolicy(options: {
 
   function questionOf(call: Call, resources: readonly ResourceText[]): ListQuestion {
     const { subjectText } = call.caller
-    const { era, door, phase, upstream } = contextOf(call, '', 'list')
+    const { era, door, phase, upstream } = contextOf(call, { time: '' }, 'list')
     // The eras of a server may be configured anew meanwhile.
     const there = upstream?.era ?? 'several'
     const { method } = call.message
@@ -69,7 +69,7 @@ export function createListPolicy(options: {
         subject: call.caller.subjectText,
         action: call.message.method,
         resources,
-        context: contextOf(call, new Date(at).toISOString(), 'list'),
+        context: contextOf(call, { time: new Date(at).toISOString() }, 'list'),
       })
       const answer = { ...evaluated, at }
       if (evaluated.error === undefined && isKept(call)) kept.keep(question, answer)
@@ -84,7 +84,7 @@ export function createListPolicy(options: {
         subject: caller.subjectText,
         action: listMethods[target.kind],
         resources: [told],
-        context: contextOf(call, new Date(now()).toISOString(), 'list'),
+        context: contextOf(call, { time: new Date(now()).toISOString() }, 'list'),
       })
       return value?.[0] === true
     },

@@ -1,4 +1,5 @@
 import type { Log } from '../../log.ts'
+import type { Metrics } from '../../metrics.ts'
 import type { Ask } from '../../mcp/ask.ts'
 import type { X509Svid } from '../../pki/x509-svid.ts'
 import type { Asked, CallTexts } from '../../policy/asked.ts'
@@ -13,6 +14,7 @@ import type { Caller } from '../caller/caller.ts'
 import type { Definition } from '../catalogue/definition.ts'
 import type { ResourceText } from '../catalogue/resource-text.ts'
 import type { Door } from '../door/arrived.ts'
+import type { HistoryStore } from '../history/history-store.ts'
 import {
   denial,
   isRefused,
@@ -22,11 +24,13 @@ import {
   type Refusal,
   type Refused,
 } from '../refusal.ts'
+import type { Account } from '../shares.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import { contextOf, contextOfAsk } from './context.ts'
 import { createListPolicy } from './list-policy.ts'
 import { whyOver } from './over.ts'
+import { createAskRemembering, whyUnkept, type Moment, type Remembered } from './remember.ts'
 import { resourceTextOf } from './resource.ts'
 
 /** A decision that has its id, and its place in the decision log. */
@@ -112,9 +116,12 @@ export interface DecisionsOptions {
   readonly turns: Turns
   /** The longest time that a caller may keep a list. */
   readonly listSecondsMax: number
+  /** Where what policy wants kept of callers is kept; undefined: what wants it is not permitted. */
+  readonly history?: HistoryStore | undefined
   readonly now: () => number
   readonly newDecisionId: () => string
   readonly log: Log
+  readonly metrics: Metrics
 }
 
 const decisionPath = 'countersign/mcp/decision'
@@ -125,15 +132,8 @@ export function createDecisions(options: DecisionsOptions): Decisions {
   const lists = createListPolicy(options)
   const record = createRecord(options)
   const recorded = createRecorded(record, log)
+  const decideNow = createDecideNow(options, record, recorded)
   const time = (): string => new Date(now()).toISOString()
-
-  function decideNow(by: string, texts: CallTexts): Decided | Refused {
-    const decided = recorded(decisionPath, by, authorizer.decide(texts))
-    if (isRefused(decided)) return decided
-    const { id, value } = decided
-    if (!value.allow) return refused('policy', denial({ id, reasons: value.reasons }))
-    return { id, allow: true, reasons: value.reasons, obligations: value.obligations }
-  }
 
   function decideListNow(call: Call, resources: readonly ResourceText[]): DecidedList | Refused {
     const answer = lists.ask(call, resources)
@@ -154,31 +154,85 @@ export function createDecisions(options: DecisionsOptions): Decisions {
     digest: () => authorizer.digest,
     decide: (question) =>
       whenAvailable(decisionLog, 'policy', () =>
-        decideNow(idOf(question.call), textsOf(question, time())),
+        decideNow(idOf(question.call), question.call.caller.account, (moment) =>
+          textsOf(question, moment),
+        ),
       ),
     decideList,
     isListed: ({ call, definition }) => lists.shows(call, definition),
     decideApproval: ({ call, action, by, approval, ...told }) =>
       whenAvailable(decisionLog, 'policy', () => {
-        const context = { ...contextOf(call, time(), 'request'), approval }
-        return decideNow(by, { ...told, action, context, arguments: undefined })
+        const account = accountOf(call, by)
+        return decideNow(by, account, (moment) => {
+          const context = { ...contextOf(call, moment, 'request'), approval }
+          return { ...told, action, context, arguments: undefined }
+        })
       }),
     note(question, check, reason) {
-      const evaluated = unasked(askCall(textsOf(question, time())), [reason], true)
+      const evaluated = unasked(askCall(textsOf(question, { time: time() })), [reason], true)
       const id = record(`countersign/gateway/${check}`, idOf(question.call), evaluated)
       return id === undefined ? refused(check, logUnavailable) : undefined
     },
     shownArguments: (question, rules) =>
-      authorizer.shownArguments(textsOf(question, time()), rules),
+      authorizer.shownArguments(textsOf(question, { time: time() }), rules),
     refuse(question, check, reason, told = (denied) => denied) {
       if (!decisionLog.available) return refused(check, logUnavailable)
-      const evaluated = unasked(askCall(textsOf(question, time())), [reason])
+      const evaluated = unasked(askCall(textsOf(question, { time: time() })), [reason])
       const id = record(`countersign/gateway/${check}`, idOf(question.call), evaluated)
       if (id === undefined) return refused(check, logUnavailable)
       return refused(check, told(denial({ id, reasons: [reason] })))
     },
     refuseIdentity: createRefuseIdentity(options, record, time),
   }
+}
+
+type DecideNow = (
+  by: string,
+  account: Account,
+  textsAt: (moment: Moment) => CallTexts,
+) => Soon<Decided | Refused>
+
+/** Asks policy about a call, and takes its permit only with what it wants kept. */
+function createDecideNow(
+  options: DecisionsOptions,
+  record: ReturnType<typeof createRecord>,
+  recorded: ReturnType<typeof createRecorded>,
+): DecideNow {
+  const askRemembering = createAskRemembering(options)
+  const momentNow = (): Moment => ({ time: new Date(options.now()).toISOString() })
+
+  function conclude(
+    by: string,
+    { evaluated, obligations, unkept }: Remembered,
+    texts: () => CallTexts,
+  ): Decided | Refused {
+    const decided = recorded(decisionPath, by, evaluated)
+    if (isRefused(decided)) return decided
+    const { id, value } = decided
+    if (!value.allow) return refused('policy', denial({ id, reasons: value.reasons }))
+    if (unkept !== undefined) return refuseUnkept(by, texts(), unkept)
+    return { id, allow: true, reasons: value.reasons, obligations }
+  }
+  /** What is not known, or not kept, is not permitted: a decision that is recorded as one. */
+  function refuseUnkept(
+    by: string,
+    texts: CallTexts,
+    unkept: NonNullable<Remembered['unkept']>,
+  ): Refused {
+    const { code, refusal } = whyUnkept(unkept)
+    options.metrics.count('countersign_gateway_history_refused_total', { reason: code })
+    const reasons: readonly Reason[] = [{ code, message: refusal.message, audience: 'agent' }]
+    const id = record('countersign/gateway/policy', by, unasked(askCall(texts), reasons))
+    const told = id === undefined ? logUnavailable : { ...refusal, data: { decisionId: id } }
+    return refused('policy', told)
+  }
+
+  return (by, account, textsAt) =>
+    whenThere(askRemembering(account, textsAt), (remembered) =>
+      remembered === undefined
+        ? refuseUnkept(by, textsAt(momentNow()), 'late')
+        : conclude(by, remembered, () => textsAt(momentNow())),
+    )
 }
 
 /** Records an answer of policy, or that there is none. */
@@ -239,12 +293,18 @@ function createRecord({
 function whenAvailable<T>(
   log: DecisionLog,
   check: CheckName,
-  decide: () => T | Refused,
+  decide: () => Soon<T | Refused>,
 ): Soon<T | Refused> {
   if (log.available) return decide()
   return log
     .whenAvailable()
     .then((there) => (there ? whenAvailable(log, check, decide) : refused(check, logUnavailable)))
+}
+
+/** Of somebody who is asked about in the place of the caller. */
+function accountOf({ caller }: Situation, by: string): Account {
+  const [tenant, namespace] = caller.account
+  return [tenant, namespace, by]
 }
 
 function idOf({ caller }: Situation): string {
@@ -271,12 +331,13 @@ function subjectOf({ spiffeId, sha256, notAfter }: X509Svid): object {
   return { type: 'identity', id: spiffeId.uri, properties: { certificate } }
 }
 
-function textsOf({ call, definition, ask }: Question, time: string): CallTexts {
+function textsOf({ call, definition, ask }: Question, moment: Moment): CallTexts {
   return {
     subject: call.caller.subjectText,
     action: ask?.method ?? call.message.method,
     resource: resourceTextOf(call.target, definition),
     arguments: ask === undefined ? call.arguments : undefined,
-    context: ask === undefined ? contextOf(call, time, 'request') : contextOfAsk(call, time, ask),
+    context:
+      ask === undefined ? contextOf(call, moment, 'request') : contextOfAsk(call, moment, ask),
   }
 }

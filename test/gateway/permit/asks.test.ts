@@ -6,6 +6,7 @@ import { permitAsk, type Asking } from '../../../src/gateway/permit/asks.ts'
 import { createDecisions } from '../../../src/gateway/permit/policy.ts'
 import { createTurns } from '../../../src/gateway/turns.ts'
 import { silentLog } from '../../../src/log.ts'
+import { silentMetrics } from '../../../src/metrics.ts'
 import type { Ask } from '../../../src/mcp/ask.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import { createAuthorizer, type Authorizer } from '../../../src/policy/authorizer.ts'
@@ -69,6 +70,7 @@ async function ask(what: Ask, wanted: Wanted = {}) {
     now: () => 0,
     newDecisionId: () => 'id',
     log: silentLog,
+    metrics: silentMetrics,
   })
   const { toolScopes = 'files:echo' } = wanted
   const der = new X509Certificate(identities.issue({ toolScopes }).chainPem).raw

@@ -74,6 +74,7 @@ function open(whenFull: WhenFull): {
     now: () => clock,
     newDecisionId: () => 'd',
     log: silentLog,
+    metrics: silentMetrics,
   })
   async function pass(milliseconds: number): Promise<void> {
     const end = clock + milliseconds

@@ -101,6 +101,7 @@ export interface WorldOptions {
   readonly policyApprovals?: object
   /** Where approvals are kept; in memory, for all replicas, unless told. */
   readonly approvals?: ApprovalStore
+  readonly history?: GatewayOptions['history']
   readonly authorizer?: (real: Authorizer) => Authorizer
   readonly limits?: GatewayOptions['limits']
   readonly denials?: GatewayOptions['denials']
@@ -188,6 +189,7 @@ export async function openWorld(options: WorldOptions = {}): Promise<World> {
     authorizer: options.authorizer?.(real) ?? real,
     decisionLog,
     approvals: options.approvals ?? memoryApprovals(),
+    history: options.history,
     upstreams: (await options.upstreams?.(configs, identities)) ?? configs,
     revocations: revocationSource(revocations, stale),
     pods: options.pods ?? podSource(gone, stale),
