@@ -529,6 +529,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a search for a pattern, whoever wrote it, takes work in proportion to pattern and text, all of it is paid for in steps as it is done, and what is kept of it is bounded',
     source: 'ReDoS (CWE-1333): OPA promises RE2, and JavaScript has a backtracking engine',
   },
+  'policy.time-of-record': {
+    claim:
+      'rules have no clock but the time of the decision that is in its record: what rests on it is kept for no other decision, a replay finds the same, and where the record has none, or hides it, nothing is said',
+    source: 'issue 12, builtins; OPA, decision logs: nondeterministic builtins',
+  },
   'policy.caller-rules-kept': {
     claim:
       'what rules give of a caller, and of what it asks for, is kept for that alone, and only where it is frozen',

@@ -1,40 +1,46 @@
 import { regexBuiltins } from './plan/builtins/regex.ts'
-import type { Builtin } from './plan/builtins/signature.ts'
+import type { Builtin, Now } from './plan/builtins/signature.ts'
+import { timeBuiltins } from './plan/builtins/time.ts'
 import { Meter } from './plan/meter.ts'
 import type { Value } from './plan/values.ts'
 
 /** Undefined: OPA has an error there, which makes the expression undefined. */
 type HostFunction = (...values: readonly unknown[]) => unknown
 
+export type HostFunctions = Readonly<Record<string, HostFunction>>
+
 /**
- * The functions that a policy module may call out for, all pure. `policies/capabilities.json` lists the same names: with it
- * `opa check` and `opa build` refuse the rest before a bundle exists. No network, no clock, no randomness, ever. What throws would end
- * the whole evaluation, and what forgives a wrong type would answer where OPA does not.
+ * The functions that a policy module may call out for, all pure but for the time of the decision. `policies/capabilities.json` lists the
+ * same names: with it `opa check` and `opa build` refuse the rest before a bundle exists. No network, no clock, no randomness, ever. What
+ * throws would end the whole evaluation, and what forgives a wrong type would answer where OPA does not.
  */
-export const hostFunctions: Readonly<Record<string, HostFunction>> = {
-  'strings.any_prefix_match': anyMatch((text, prefix) => text.startsWith(prefix)),
-  'strings.any_suffix_match': anyMatch((text, suffix) => text.endsWith(suffix)),
-  'strings.count': countOf,
-  ...ownPatterns(),
+export function createHostFunctions(now: Now = () => undefined): HostFunctions {
+  return {
+    'strings.any_prefix_match': anyMatch((text, prefix) => text.startsWith(prefix)),
+    'strings.any_suffix_match': anyMatch((text, suffix) => text.endsWith(suffix)),
+    'strings.count': countOf,
+    ...limitedBuiltins(now),
+  }
 }
 
 /** What one call may take: a module has no fuel of its own. */
 const stepsMax = 1_000_000
 
 /**
- * The functions on patterns that no module has by itself. `regex.split` is not among them: the package has one, by JavaScript's own
- * patterns, that cannot be replaced.
+ * The functions of the plan's engine that no module has by itself. `regex.split` is not among them: the package has one, by JavaScript's
+ * own patterns, that cannot be replaced.
  */
-function ownPatterns(): Readonly<Record<string, HostFunction>> {
+function limitedBuiltins(now: Now): HostFunctions {
   const meter = new Meter()
-  const builtins = regexBuiltins(meter)
+  const times = timeBuiltins(meter, now)
+  const builtins = { ...regexBuiltins(meter), ...times }
   const limited =
     (builtin: Builtin | undefined): HostFunction =>
     (...values) => {
       meter.left = stepsMax
       return builtin?.(...(values as readonly Value[]))
     }
-  const names = ['regex.find_n', 'regex.replace', 'regex.template_match']
+  const names = ['regex.find_n', 'regex.replace', 'regex.template_match', ...Object.keys(times)]
   return Object.fromEntries(names.map((name) => [name, limited(builtins[name])]))
 }
 

@@ -2,8 +2,13 @@ import opa from '@open-policy-agent/opa-wasm'
 import type { LoadedPolicy } from '@open-policy-agent/opa-wasm'
 import { CountersignError, quoted } from '../errors.ts'
 import type { PolicyBundle } from './bundle.ts'
-import { hostFunctions } from './host-functions.ts'
+import { timeOf } from './decision-time.ts'
+import { createHostFunctions } from './host-functions.ts'
+import type { HostFunctions } from './host-functions.ts'
 import type { InputText } from './input.ts'
+import { formatJson, fromJson } from './plan/json.ts'
+import { Meter } from './plan/meter.ts'
+import type { Value } from './plan/values.ts'
 
 /** One module in memory with its data: not to be used again once `evaluate` has thrown `policy/abort`. */
 export interface PolicyInstance {
@@ -27,32 +32,60 @@ export function instantiate(bundle: PolicyBundle, memoryPagesMax: number): Polic
   if (initial > memoryPagesMax) {
     throw refused(`data needs too much memory, want=..${memoryPagesMax} pages got=${initial}`)
   }
-  const policy = load(bundle.module, { initial, maximum: memoryPagesMax })
-  checkHostFunctions(policy)
+  // Read of the input where a rule asks for it, once an evaluation.
+  let time: () => Value | undefined = () => undefined
+  const hostFunctions = createHostFunctions(() => time())
+  const policy = load(bundle.module, { initial, maximum: memoryPagesMax }, hostFunctions)
+  checkHostFunctions(policy, hostFunctions)
   try {
     policy.setData(data)
   } catch (error) {
     throw refused('data cannot be loaded into the module', error)
   }
+  const evaluate = evaluatorOf(policy)
   return {
     entrypoints: new Set(Object.keys(policy.entrypoints)),
-    evaluate: evaluatorOf(policy),
+    evaluate(entrypoint, input) {
+      time = once(() => timeOf(fromJson(input)))
+      return evaluate(entrypoint, input)
+    },
   }
 }
 
 function load(
   module: WebAssembly.Module,
   memory: { readonly initial: number; readonly maximum: number },
+  hostFunctions: HostFunctions,
 ): LoadedPolicy {
   try {
-    return opa.loadPolicySync(module, { ...memory }, hostFunctions)
+    return opa.loadPolicySync(module, { ...memory }, asTexts(hostFunctions))
   } catch (error) {
     throw refused('policy.wasm is not a policy module that can be run', error)
   }
 }
 
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+/** The package would write a value as JavaScript does: digits would be lost that nanoseconds have. */
+function asTexts(hostFunctions: HostFunctions): HostFunctions {
+  const meter = new Meter()
+  meter.left = Number.POSITIVE_INFINITY
+  return Object.fromEntries(
+    Object.entries(hostFunctions).map(([name, work]) => [
+      name,
+      (...values: readonly unknown[]) => {
+        const value = work(...values)
+        return value === undefined ? undefined : octetsOf(formatJson(value as Value, meter))
+      },
+    ]),
+  )
+}
+
 /** The package looks functions up at the call, and has some of its own that differ from OPA's: only our table counts. */
-function checkHostFunctions(policy: LoadedPolicy): void {
+function checkHostFunctions(policy: LoadedPolicy, hostFunctions: HostFunctions): void {
   const needed = neededHostFunctions(policy)
   const unknown = needed.filter((name) => !Object.hasOwn(hostFunctions, name))
   if (unknown.length > 0) {

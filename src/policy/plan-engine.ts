@@ -1,5 +1,6 @@
 import { CountersignError, quoted } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
+import { timeOf } from './decision-time.ts'
 import { createReader, frozen, given } from './document.ts'
 import type { DocumentOf, Evaluate, Text } from './document.ts'
 import { createBuiltins } from './plan/builtins/builtins.ts'
@@ -85,7 +86,7 @@ export const kept: Required<Kept> = { subject: 'subject', what: ['resource', 'ac
 
 function compile(plan: unknown, built: BuiltPrograms | undefined): Program {
   try {
-    return compilePlan(parsePlan(plan), { builtins: createBuiltins, built, ...kept })
+    return compilePlan(parsePlan(plan), { builtins: createBuiltins, built, timeOf, ...kept })
   } catch (error) {
     throw refusedPlan(error)
   }

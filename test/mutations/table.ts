@@ -23,6 +23,7 @@ import { issuedMutations } from './issued.ts'
 import { ledgerMutations } from './ledger.ts'
 import { listMutations } from './lists.ts'
 import { operationMutations } from './operation.ts'
+import { clockMutations } from './clock.ts'
 import { patternMutations } from './patterns.ts'
 import { policyMutations } from './policy.ts'
 import { renewalMutations } from './renewal.ts'
@@ -543,6 +544,7 @@ export const mutations: readonly Mutation[] = [
   ...anchorMutations,
   ...agentMutations,
   ...operationMutations,
+  ...clockMutations,
   ...patternMutations,
   ...policyMutations,
   ...bundleMutations,

@@ -2,10 +2,13 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fromJson } from '../../src/policy/plan/json.ts'
 import { letters } from '../policy/plan/letters.ts'
 import { classPatterns, rangesOf, sampleLetters } from '../policy/plan/regex/letter-classes.ts'
-import { regexRules, vectorCalls } from '../policy/plan/regex/regex-calls.ts'
-import type { RegexCall } from '../policy/plan/regex/regex-calls.ts'
+import { exactText, rulesOf } from '../policy/plan/random.ts'
+import type { Call } from '../policy/plan/random.ts'
+import { regexShapes, vectorCalls } from '../policy/plan/regex/regex-calls.ts'
+import { timeShapes, timeVectorCalls } from '../policy/plan/time/time-calls.ts'
 import { callsAbout, spellings, textOfAnswers } from '../policy/plan/addresses.ts'
 
 const addressRules = `package addresses
@@ -54,16 +57,24 @@ export function letterVector(opa: string): string {
   return `${JSON.stringify(answers, null, 1)}\n`
 }
 
-/** What `opa eval` says of calls of regular expressions, by their place; what is undefined is not there. */
-export function regexAnswers(
+/** What `opa eval` says of calls of builtins, by their place; what is undefined is not there. */
+export function answersTo(
   opa: string,
-  calls: readonly RegexCall[],
+  shapes: Readonly<Record<string, number>>,
+  calls: readonly Call[],
 ): Readonly<Record<string, unknown>> {
-  return evaluate(opa, regexRules(), calls, 'data.expressions.answers')
+  return evaluate(opa, rulesOf(shapes), calls, 'data.calls.answers')
 }
 
 export function regexVector(opa: string): string {
-  return `${JSON.stringify(regexAnswers(opa, vectorCalls), null, 1)}\n`
+  return `${JSON.stringify(answersTo(opa, regexShapes, vectorCalls), null, 1)}\n`
+}
+
+/** Each answer as the text that it is: of its numbers no digit is lost. */
+export function timeVector(opa: string): string {
+  const answers = answersTo(opa, timeShapes, timeVectorCalls)
+  const texts = timeVectorCalls.map((_, at) => exactText(answers[at]))
+  return `${JSON.stringify(texts, null, 1)}\n`
 }
 
 const classRules = `package classes
@@ -91,11 +102,11 @@ function evaluate(
   try {
     const [source, asked] = ['rules.rego', 'input.json'].map((name) => join(folder, name))
     writeFileSync(source ?? '', rules)
-    writeFileSync(asked ?? '', JSON.stringify(input))
+    writeFileSync(asked ?? '', exactText(input) ?? '')
     const words = ['eval', '--format', 'raw', '--data', source ?? '', '--input', asked ?? '', query]
     const done = spawnSync(opa, words, { encoding: 'utf8', maxBuffer: 2 ** 28 })
     if (done.status !== 0) throw new Error(`opa eval: ${done.stderr}${done.stdout}`)
-    return JSON.parse(done.stdout) as Readonly<Record<string, unknown>>
+    return fromJson(done.stdout) as unknown as Readonly<Record<string, unknown>>
   } finally {
     rmSync(folder, { recursive: true })
   }

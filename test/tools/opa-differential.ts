@@ -9,11 +9,15 @@ import { entrypoints, fuelOf } from '../../src/policy/engine.ts'
 import { formatInput } from '../../src/policy/input.ts'
 import { createBuiltins } from '../../src/policy/plan/builtins/builtins.ts'
 import { Meter } from '../../src/policy/plan/meter.ts'
+import type { Value } from '../../src/policy/plan/values.ts'
 import { createPlanEngine } from '../../src/policy/plan-engine.ts'
 import { unordered } from '../../src/policy/second-opinion.ts'
 import { createQuestions } from '../policy/questions.ts'
-import { regexCalls } from '../policy/plan/regex/regex-calls.ts'
-import { regexAnswers } from './builtin-vectors.ts'
+import { exactText } from '../policy/plan/random.ts'
+import type { Call } from '../policy/plan/random.ts'
+import { regexCalls, regexShapes } from '../policy/plan/regex/regex-calls.ts'
+import { timeCalls, timeShapes } from '../policy/plan/time/time-calls.ts'
+import { answersTo } from './builtin-vectors.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const rules = join(root, 'policies', 'countersign')
@@ -58,20 +62,31 @@ function answersOfOpa(opa: string, dataText: string, asked: readonly Asked[]): r
   }
 }
 
-/** Holds calls of regular expressions against `opa eval`. How many there were; throws at the first that has two answers. */
-export function compareRegex(opa: string, count: number): number {
+/** Calls of one kind of builtins, with the names and the numbers of arguments of these. */
+interface Generated {
+  readonly shapes: Readonly<Record<string, number>>
+  readonly calls: (seed: number, count: number) => readonly Call[]
+}
+
+export const generated: Readonly<Record<string, Generated>> = {
+  'regular expressions': { shapes: regexShapes, calls: regexCalls },
+  times: { shapes: timeShapes, calls: timeCalls },
+}
+
+/** Holds calls of builtins against `opa eval`. How many there were; throws at the first that has two answers. */
+export function compareBuiltins(opa: string, { shapes, calls }: Generated, count: number): number {
   const meter = new Meter()
   const builtins = createBuiltins(meter)
-  const calls = regexCalls(2, count)
-  const answers = regexAnswers(opa, calls)
-  for (const [at, [name, ...args]] of calls.entries()) {
+  const asked = calls(2, count)
+  const answers = answersTo(opa, shapes, asked)
+  for (const [at, [name, ...args]] of asked.entries()) {
     meter.left = 1_000_000
-    const given = builtins[name]?.(...args)
-    if (isDeepStrictEqual(given, answers[at])) continue
-    const shown = JSON.stringify([name, ...args])
-    throw new Error(`${shown}\nopa ${JSON.stringify(answers[at])}\nours ${JSON.stringify(given)}`)
+    const given = exactText(builtins[name]?.(...(args as Value[])))
+    const wanted = exactText(answers[at])
+    if (given === wanted) continue
+    throw new Error(`${exactText([name, ...args])}\nopa ${wanted}\nours ${given}`)
   }
-  return calls.length
+  return asked.length
 }
 
 /** Holds the plan of the shipped bundle against `opa eval`. How many questions were asked; throws at the first that has two answers. */

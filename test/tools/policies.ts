@@ -15,8 +15,14 @@ import { entrypoints } from '../../src/policy/engine.ts'
 import { instantiate } from '../../src/policy/instance.ts'
 import { toolPath } from './build.ts'
 import { lintShipped, lintVector } from './lint-vectors.ts'
-import { addressVector, letterClassVector, letterVector, regexVector } from './builtin-vectors.ts'
-import { compareRegex, compareWithOpa } from './opa-differential.ts'
+import {
+  addressVector,
+  letterClassVector,
+  letterVector,
+  regexVector,
+  timeVector,
+} from './builtin-vectors.ts'
+import { compareBuiltins, compareWithOpa, generated } from './opa-differential.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
 import { beginAsAuthor, buildAndSign } from './opa-bundles.ts'
 import { followAsOpa } from './opa-follower.ts'
@@ -188,7 +194,7 @@ function rulesIn(source: string): readonly string[] {
 
 /** Plans of rules that nobody ships, for tests, and what OPA itself says of them. */
 function checkVectors(opa: string, folder: string, write: boolean): void {
-  for (const name of ['constructs', 'bomb']) {
+  for (const name of ['constructs', 'bomb', 'clock']) {
     const archive = join(folder, `${name}.tar.gz`)
     const names = rulesIn(readFileSync(join(vectors, `${name}.rego`), 'utf8')).map(
       (rule) => `${name}/${rule}`,
@@ -209,6 +215,7 @@ function checkVectors(opa: string, folder: string, write: boolean): void {
   keepVector('letters.answers.json', letterVector(opa), write)
   keepVector('lint.modules.json', lintVector(opa, join(vectors, 'lint')), write)
   keepVector('regex.answers.json', regexVector(opa), write)
+  keepVector('time.answers.json', timeVector(opa), write)
   keepVector('letter-classes.answers.json', letterClassVector(opa), write)
 }
 
@@ -317,10 +324,10 @@ async function compareEngines(opa: string): Promise<void> {
   try {
     const count = await compareWithOpa(opa, 1)
     process.stdout.write(`policies: ${count} questions, plan and opa eval answer alike\n`)
-    const calls = compareRegex(opa, 20_000)
-    process.stdout.write(
-      `policies: ${calls} calls of regular expressions, plan and opa eval answer alike\n`,
-    )
+    for (const [what, calls] of Object.entries(generated)) {
+      const made = compareBuiltins(opa, calls, 20_000)
+      process.stdout.write(`policies: ${made} calls of ${what}, plan and opa eval answer alike\n`)
+    }
   } catch (error) {
     throw new PolicyCheckError((error as Error).message.slice(0, 4000), 'src/policy/plan')
   }

@@ -40,8 +40,8 @@ interface Answered {
 }
 
 /**
- * An answer is of nothing but its question: rules have no clock, no chance and no network (`policies/capabilities.json`). Tools are
- * compared by the numbers of their texts, so that no list is kept from being forgotten.
+ * An answer is of nothing but its question: rules have no clock but the time of that, no chance and no network
+ * (`policies/capabilities.json`). Tools are compared by the numbers of their texts, so that no list is kept from being forgotten.
  */
 export function createKeptLists(options: {
   readonly now: () => number

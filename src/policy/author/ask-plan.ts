@@ -1,3 +1,4 @@
+import { timeOf } from '../decision-time.ts'
 import { frozen } from '../document.ts'
 import { createBuiltins } from '../plan/builtins/builtins.ts'
 import { compilePlan } from '../plan/compile.ts'
@@ -47,7 +48,11 @@ function open(
   readonly evaluator: ReturnType<ReturnType<typeof compilePlan>['withData']>
 } {
   try {
-    const program = compilePlan(parsePlan(planJson), { builtins: createBuiltins, ...kept })
+    const program = compilePlan(parsePlan(planJson), {
+      builtins: createBuiltins,
+      timeOf,
+      ...kept,
+    })
     const evaluator = program.withData(frozen(fromJson(dataText)))
     return { entrypoints: program.entrypoints, evaluator }
   } catch (error) {

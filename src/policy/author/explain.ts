@@ -1,7 +1,8 @@
+import { timeOf } from '../decision-time.ts'
 import { createBuiltins } from '../plan/builtins/builtins.ts'
-import type { Builtins } from '../plan/builtins/signature.ts'
+import type { Builtins, Now } from '../plan/builtins/signature.ts'
 import { compilePlan } from '../plan/compile.ts'
-import type { Program } from '../plan/compile.ts'
+import type { BuiltinsOf, Program } from '../plan/compile.ts'
 import { fromJson } from '../plan/json.ts'
 import type { Meter } from '../plan/meter.ts'
 import { parsePlan } from '../plan/plan.ts'
@@ -42,8 +43,8 @@ export function explainDecision(
 ): Explained {
   const seen = new Set<number>()
   const { plan, places } = probedPlan(policy.plan)
-  const builtins = (meter: Meter): Builtins => ({
-    ...createBuiltins(meter),
+  const builtins = (meter: Meter, now: Now): Builtins => ({
+    ...createBuiltins(meter, now),
     [heldBuiltin]: (place) => {
       seen.add(Number(place))
       return true
@@ -67,9 +68,9 @@ export function explainDecision(
   return { result, held: [...held.values()] }
 }
 
-function compiled(plan: Plan, builtins: (meter: Meter) => Builtins): Program {
+function compiled(plan: Plan, builtins: BuiltinsOf): Program {
   try {
-    return compilePlan(plan, { builtins })
+    return compilePlan(plan, { builtins, timeOf })
   } catch (error) {
     throw refusedPlan(error)
   }

@@ -1,4 +1,5 @@
 import { parseReasons } from '../decision.ts'
+import { timeOf } from '../decision-time.ts'
 import { fuelOf } from '../engine.ts'
 import { refusedPlan } from '../plan-engine.ts'
 import { createBuiltins } from '../plan/builtins/builtins.ts'
@@ -75,7 +76,7 @@ export function nearestPermits(
 
 function compiled(plan: unknown): Program {
   try {
-    return compilePlan(parsePlan(plan), { builtins: createBuiltins })
+    return compilePlan(parsePlan(plan), { builtins: createBuiltins, timeOf })
   } catch (error) {
     throw refusedPlan(error)
   }

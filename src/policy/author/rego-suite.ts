@@ -1,8 +1,8 @@
 import { createBuiltins } from '../plan/builtins/builtins.ts'
 import { compilePlan } from '../plan/compile.ts'
-import type { Evaluator } from '../plan/compile.ts'
+import type { BuiltinsOf, Evaluator } from '../plan/compile.ts'
 import { fromJson, nameOf } from '../plan/json.ts'
-import type { Meter } from '../plan/meter.ts'
+import { fromInteger } from '../plan/numbers.ts'
 import { parsePlan } from '../plan/plan.ts'
 import type { Func, Plan } from '../plan/plan.ts'
 import { isArray } from '../plan/values.ts'
@@ -63,10 +63,14 @@ export function isTestName(name: string | undefined): boolean {
 export function openRegoSuite(
   planJson: unknown,
   dataText: string,
-  how: { readonly coverage: boolean } = { coverage: false },
+  how: {
+    readonly coverage?: boolean
+    /** Milliseconds: what all tests take for the present. */
+    readonly at?: number
+  } = {},
 ): RegoSuite {
   const seen: Seen[] = []
-  const { plan, unseen, rows, evaluator } = open(planJson, dataText, how.coverage, seen)
+  const { plan, unseen, rows, evaluator } = open(planJson, dataText, how, seen)
   const paths = plan.entrypoints.map(({ name }) => name)
   return {
     paths: paths.filter((path) => isTestName(path.split('/').at(-1))),
@@ -113,13 +117,21 @@ interface Opened {
   readonly evaluator: Evaluator
 }
 
-function open(planJson: unknown, dataText: string, isCovered: boolean, seen: Seen[]): Opened {
+function open(
+  planJson: unknown,
+  dataText: string,
+  {
+    coverage: isCovered = false,
+    at = Date.now(),
+  }: NonNullable<Parameters<typeof openRegoSuite>[2]>,
+  seen: Seen[],
+): Opened {
   try {
     const parsed = parsePlan(planJson)
     const { plan, unseen } = withCaseProbes(parsed, isTest)
     const rows = isCovered ? withRowProbes(plan, isRule) : undefined
-    const builtins = (meter: Meter): ReturnType<typeof createBuiltins> => ({
-      ...createBuiltins(meter),
+    const builtins: BuiltinsOf = (meter, now) => ({
+      ...createBuiltins(meter, now),
       [caseBuiltin]: (names) => {
         const [func, ...own] = isArray(names) ? names : []
         seen.push({ func: Number(func), names: own.map((name) => nameOf(name, meter)) })
@@ -130,7 +142,9 @@ function open(planJson: unknown, dataText: string, isCovered: boolean, seen: See
         return true
       },
     })
-    const program = compilePlan(rows?.plan ?? plan, { builtins, ...kept })
+    // Nobody decides here: like those of `opa test`, tests have a clock.
+    const time = fromInteger(BigInt(Math.trunc(at)) * 1_000_000n)
+    const program = compilePlan(rows?.plan ?? plan, { builtins, timeOf: () => time, ...kept })
     return { plan, unseen, rows, evaluator: program.withData(frozen(fromJson(dataText))) }
   } catch (error) {
     throw refusedPlan(error)

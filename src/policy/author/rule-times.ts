@@ -1,9 +1,11 @@
 import { setImmediate } from 'node:timers/promises'
+import { timeOf } from '../decision-time.ts'
 import { createReader, frozen } from '../document.ts'
 import { fuelOf } from '../engine.ts'
 import { createBuiltins } from '../plan/builtins/builtins.ts'
-import type { Builtins } from '../plan/builtins/signature.ts'
+import type { Builtins, Now } from '../plan/builtins/signature.ts'
 import { compilePlan } from '../plan/compile.ts'
+import type { BuiltinsOf } from '../plan/compile.ts'
 import { formatJson, fromJson } from '../plan/json.ts'
 import { Meter } from '../plan/meter.ts'
 import { parsePlan } from '../plan/plan.ts'
@@ -178,8 +180,8 @@ function openTimedPlan({ plan: planJson, dataText }: Rules, elapsed: () => numbe
     steps: 0,
   }))
   const open: Open[] = []
-  const builtins = (meter: Meter): Builtins => ({
-    ...createBuiltins(meter),
+  const builtins = (meter: Meter, now: Now): Builtins => ({
+    ...createBuiltins(meter, now),
     [enteredBuiltin]: (number) => {
       const total = totals[Number(number)] as Total
       open.push({ total, from: elapsed(), left: meter.left, milliseconds: 0, steps: 0 })
@@ -214,12 +216,9 @@ function openTimedPlan({ plan: planJson, dataText }: Rules, elapsed: () => numbe
   }
 }
 
-function compiled(
-  plan: Plan,
-  builtins: (meter: Meter) => Builtins,
-): ReturnType<typeof compilePlan> {
+function compiled(plan: Plan, builtins: BuiltinsOf): ReturnType<typeof compilePlan> {
   try {
-    return compilePlan(plan, { builtins, ...kept })
+    return compilePlan(plan, { builtins, timeOf, ...kept })
   } catch (error) {
     throw refusedPlan(error)
   }

@@ -1,5 +1,5 @@
 import { compileFunction } from 'node:vm'
-import type { Builtins } from './builtins/signature.ts'
+import type { Builtins, Now } from './builtins/signature.ts'
 import { checkSource } from './grammar.ts'
 import { Meter } from './meter.ts'
 import { UnsupportedPlan } from './plan.ts'
@@ -28,9 +28,14 @@ export interface Evaluator {
   readonly meter: Meter
 }
 
+/** Functions that pay for their work, and have no time but what `now` says. */
+export type BuiltinsOf = (meter: Meter, now: Now) => Builtins
+
 interface CompileOptions extends Kept {
-  readonly builtins: (meter: Meter) => Builtins
+  readonly builtins: BuiltinsOf
   readonly built?: BuiltPrograms | undefined
+  /** The time of the decision that an input is about, in nanoseconds since 1970: what rules take for the present. */
+  readonly timeOf?: (input: Value | undefined) => Value | undefined
 }
 
 /** The program of a source, where the build has made it. */
@@ -69,7 +74,7 @@ export type Make = (
 export function compilePlan(plan: Plan, options: CompileOptions): Program {
   const { source, numbers } = writeProgram(plan, options)
   const names = plan.builtins.map(({ name }) => name)
-  const provided = options.builtins(new Meter())
+  const provided = options.builtins(new Meter(), () => undefined)
   const missing = names.filter((name) => !Object.hasOwn(provided, name))
   if (missing.length > 0) {
     throw new UnsupportedPlan(`builtins that are not provided, got=${missing.toSorted().join(' ')}`)
@@ -85,7 +90,8 @@ export function compilePlan(plan: Plan, options: CompileOptions): Program {
     withData(data) {
       const meter = new Meter()
       const runtime = createRuntime(meter)
-      const builtins = options.builtins(meter)
+      let asked: Value | undefined
+      const builtins = options.builtins(meter, () => options.timeOf?.(asked))
       const functions = names.map((name) => builtins[name])
       const { begin, plans } = make(runtime, plan.strings, numbers, functions, paths)
       return {
@@ -97,6 +103,7 @@ export function compilePlan(plan: Plan, options: CompileOptions): Program {
           const [first = null, second = null] = options.what ?? []
           const subject = dot(input, options.subject ?? null)
           runtime.recall.begin(subject, [dot(input, first), dot(input, second)])
+          asked = input
           begin(input, data)
           const rows: Value[] = []
           run(input, data, rows)

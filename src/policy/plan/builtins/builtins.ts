@@ -10,11 +10,15 @@ import { objectBuiltins } from './objects.ts'
 import { pathBuiltins } from './paths.ts'
 import { regexBuiltins } from './regex.ts'
 import { isText } from './signature.ts'
-import type { Builtin, Builtins } from './signature.ts'
+import type { Builtin, Builtins, Now } from './signature.ts'
 import { stringBuiltins } from './strings.ts'
+import { timeBuiltins } from './time.ts'
 
-/** The functions of `policies/capabilities.json`: all pure, and with OPA's answers to arguments of the wrong type too. */
-export function createBuiltins(meter: Meter): Builtins {
+/**
+ * The functions of `policies/capabilities.json`, with OPA's answers to arguments of the wrong type too. All are pure but `time.now_ns`,
+ * which is what `now` says: nothing where there is no decision.
+ */
+export function createBuiltins(meter: Meter, now: Now = () => undefined): Builtins {
   return {
     ...comparisons(meter),
     ...typeTests,
@@ -25,6 +29,7 @@ export function createBuiltins(meter: Meter): Builtins {
     ...stringBuiltins(meter),
     ...encodingBuiltins(meter),
     ...regexBuiltins(meter),
+    ...timeBuiltins(meter, now),
     'net.cidr_contains': ofRanges(meter, containsCidr),
     'net.cidr_intersects': ofRanges(meter, intersectsCidr),
   }

@@ -4,6 +4,9 @@ import type { Value } from '../values.ts'
 /** Undefined: OPA has an error there, which makes the expression undefined. */
 export type Builtin = (...args: readonly Value[]) => Value | undefined
 
+/** The time of the decision that is being made, in nanoseconds since 1970. */
+export type Now = () => Value | undefined
+
 export type Builtins = Readonly<Record<string, Builtin>>
 
 export function isText(v: Value | undefined): v is string {

@@ -1,3 +1,5 @@
+import { randomOf } from '../random.ts'
+
 /** Calls of the regular expressions: patterns, texts and arguments that are made of a seed, and always the same of one. */
 
 export type RegexCall = readonly [name: string, ...args: readonly (string | number)[]]
@@ -160,35 +162,14 @@ export function regexCalls(seed: number, count: number): readonly RegexCall[] {
   return Array.from({ length: count }, call)
 }
 
-/** Numbers below a bound, by a generator that JavaScript's own numbers hold exactly (Park and Miller's). */
-function randomOf(seed: number): (bound: number) => number {
-  let state = (seed % 2_147_483_646) + 1
-  return (bound) => {
-    state = (state * 48_271) % 2_147_483_647
-    return state % bound
-  }
-}
-
 /** Those that are kept with what opa answers. */
 export const vectorCalls: readonly RegexCall[] = regexCalls(1, 2000)
 
-export function regexRules(): string {
-  const shapes = [
-    ['regex.is_valid', 1],
-    ['regex.match', 2],
-    ['regex.find_n', 3],
-    ['regex.find_all_string_submatch_n', 3],
-    ['regex.replace', 3],
-    ['regex.template_match', 4],
-  ] as const
-  const rules = shapes.map(([name, count]) => {
-    const args = Array.from({ length: count }, (_, at) => `call[${at + 1}]`).join(', ')
-    return `answers[at] := answer if {
-	some at, call in input
-	call[0] == "${name}"
-	answer := ${name}(${args})
-}
-`
-  })
-  return ['package expressions\n', ...rules].join('\n')
+export const regexShapes: Readonly<Record<string, number>> = {
+  'regex.is_valid': 1,
+  'regex.match': 2,
+  'regex.find_n': 3,
+  'regex.find_all_string_submatch_n': 3,
+  'regex.replace': 3,
+  'regex.template_match': 4,
 }
