@@ -15,8 +15,9 @@ test('the pages are followed word by word, and print what they say', async (t) =
   t.after(() => rm(folder, { recursive: true, force: true }))
   const images = await buildImages(folder)
   await using node = await startNode({ images, onProgress: (line) => t.diagnostic(line) })
-  const steps = [...readSteps('docs/INSTALL.md'), ...readSteps('docs/UPGRADE.md')]
-  assert.ok(steps.length >= 8, `got=${steps.length}`)
+  const pages = ['docs/INSTALL.md', 'docs/DRILLS.md', 'docs/UPGRADE.md']
+  const steps = pages.flatMap((page) => readSteps(page))
+  assert.ok(steps.length >= 20, `got=${steps.length}`)
   for (const { page, line, commands, printed } of steps) {
     await t.test(`${page}:${line}: ${commands.split('\n')[0]}`, async () => {
       const script = `set -e; cd ${root}; ${commands}`
