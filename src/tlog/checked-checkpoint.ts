@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import { CountersignError, quoted } from '../errors.ts'
 import { parseCheckpoint, type Checkpoint } from './checkpoint.ts'
-import { isSignedBy, parseNote, type NoteVerifier } from './note.ts'
+import { isSignedBy, parseNote, readNote, type NoteVerifier } from './note.ts'
 
 export interface CheckedCheckpoint extends Checkpoint {
   readonly place: string
@@ -25,11 +24,15 @@ export async function readChecked(
 ): Promise<CheckedCheckpoint | undefined> {
   let text: string
   try {
-    text = await readFile(path, 'utf8')
+    text = await readNote(path)
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+    const { code, message } = error as NodeJS.ErrnoException
     if (mayLack && code === 'ENOENT') return undefined
-    problems.push({ place: path, problem: `checkpoint is not read: got=${code}` })
+    const isSystems = code !== undefined && !(error instanceof CountersignError)
+    problems.push({
+      place: path,
+      problem: `checkpoint is not read: got=${isSystems ? code : message}`,
+    })
     return undefined
   }
   try {

@@ -1,11 +1,12 @@
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { readBoundedFile } from '../bounded-file.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { formatCheckpoint, parseCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { replaceFile, unlessAbsent } from './durable-file.ts'
 import { MerkleTree, type TreeHead } from './merkle-tree.ts'
-import { formatNote, isSignedBy, parseNote, signNote, type NoteSigner } from './note.ts'
-import type { NoteVerifier } from './note.ts'
+import { formatNote, isSignedBy, parseNote, readNote, signNote } from './note.ts'
+import type { NoteSigner, NoteVerifier } from './note.ts'
 import { TileReader } from './tile-reader.ts'
 import { edgeOf, TileTree, type LogFile } from './tiles.ts'
 
@@ -19,7 +20,7 @@ export async function readCheckpoint(
   folder: string,
   verifier: NoteVerifier,
 ): Promise<Checkpoint | undefined> {
-  const text = await readFile(join(folder, 'checkpoint'), 'utf8').catch(unlessAbsent)
+  const text = await readNote(join(folder, 'checkpoint')).catch(unlessAbsent)
   return text === undefined ? undefined : parseSignedCheckpoint(text, verifier)
 }
 
@@ -115,8 +116,8 @@ export class LogFolder {
   /** What a path holds never changes, so a tile that is there is only written again where it was damaged. */
   async #writeTile({ path, octets }: LogFile): Promise<void> {
     const file = join(this.#folder, path)
-    const there = await readFile(file).catch(() => undefined)
-    if (there?.equals(octets) === true) return
+    const there = await readBoundedFile(file, octets.length).catch(() => undefined)
+    if (there?.content.equals(octets) === true) return
     await mkdir(dirname(file), { recursive: true, mode: 0o700 })
     await replaceFile(file, octets)
   }

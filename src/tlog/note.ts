@@ -1,4 +1,5 @@
 import { createHash, sign, verify, type KeyObject } from 'node:crypto'
+import { readBoundedFile } from '../bounded-file.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { ed25519Octets, ed25519PublicKey } from './log-key.ts'
 
@@ -77,6 +78,13 @@ export function parseVerifierKey(text: string): NoteVerifier {
   const verifier = createVerifier(name, ed25519PublicKey(key.subarray(1)), kind)
   if (verifier.keyId.toString('hex') !== id) throw refused(`key id of ${quoted(name)} is another`)
   return verifier
+}
+
+/** The text of a note's file, whoever has put it there. Throws 'ledger/note', and what the file system says. */
+export async function readNote(file: string): Promise<string> {
+  const found = await readBoundedFile(file, noteOctetsMax)
+  if (found !== undefined) return found.content.toString('utf8')
+  throw refused(`note is too long: want=..${noteOctetsMax} octets`)
 }
 
 /** Throws 'ledger/note'. */

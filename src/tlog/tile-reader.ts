@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readBoundedFile } from '../bounded-file.ts'
 import { CountersignError, quoted } from '../errors.ts'
 import { MerkleTree } from './merkle-tree.ts'
 import { tilePath, tileWidth } from './tiles.ts'
@@ -51,7 +51,8 @@ export class TileReader {
 
   /** A file that is longer than a tile is none. */
   async #file(path: string): Promise<Buffer | undefined> {
-    const octets = await readFile(join(this.#folder, path)).catch(() => undefined)
-    return octets !== undefined && octets.length <= tileWidth * hashOctets ? octets : undefined
+    const file = join(this.#folder, path)
+    const found = await readBoundedFile(file, tileWidth * hashOctets).catch(() => undefined)
+    return found?.content
   }
 }

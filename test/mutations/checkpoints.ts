@@ -24,6 +24,21 @@ export const checkpointMutations: readonly Mutation[] = [
   },
   {
     claim: shows,
+    without: 'the memory of the leaves that come next',
+    file: places,
+    edits: [['Math.max(this.#knownTo, this.#at)', 'this.#at']],
+    tests: ['test/policy/checkpoints/line-places.test.ts'],
+  },
+  {
+    claim: shows,
+    without: 'the look whether a tile is a file',
+    file: 'src/bounded-file.ts',
+    edits: never('!status.isFile()'),
+    tests: verifying,
+    named: 'a pipe in the place',
+  },
+  {
+    claim: shows,
     without: 'the comparison of a file with what the next one stands on',
     file: log,
     edits: [

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CountersignError, quoted } from '../../errors.ts'
 import { parseCheckpoint, type Checkpoint } from '../../tlog/checkpoint.ts'
@@ -6,7 +5,7 @@ import { jsonOf } from '../entry.ts'
 import { ledgerDisk } from '../ledger-file.ts'
 import { logFolderOf } from '../../tlog/log-folder.ts'
 import { MerkleTree } from '../../tlog/merkle-tree.ts'
-import { parseNote } from '../../tlog/note.ts'
+import { parseNote, readNote } from '../../tlog/note.ts'
 import type { SubtreeHash } from '../../tlog/proof.ts'
 import { findSegments, readSegments, treeBefore, type Segment } from '../segments.ts'
 import { TileReader } from '../../tlog/tile-reader.ts'
@@ -17,7 +16,8 @@ export async function publishedCheckpoint(
   file: string,
 ): Promise<{ readonly text: string; readonly checkpoint: Checkpoint }> {
   const path = join(logFolderOf(file), 'checkpoint')
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const text = await readNote(path).catch((cause: unknown) => {
+    if (cause instanceof CountersignError) throw cause
     const hint = 'set ledger.log.keyFile of the signer: docs/LEDGER.md'
     throw new CountersignError('ledger/note', `no checkpoint: ${quoted(path, 300)}`, {
       cause,

@@ -1,10 +1,16 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { CountersignError } from '../../errors.ts'
 import { replaceFile, unlessAbsent } from '../../tlog/durable-file.ts'
 import { acquireLock } from '../lock.ts'
 import { parseSignedCheckpoint } from '../../tlog/log-folder.ts'
-import { cosignNote, createVerifier, formatNote, isSignedBy, parseNote } from '../../tlog/note.ts'
+import {
+  cosignNote,
+  createVerifier,
+  formatNote,
+  isSignedBy,
+  parseNote,
+  readNote,
+} from '../../tlog/note.ts'
 import type { NoteVerifier } from '../../tlog/note.ts'
 import { proveConsistency, verifyConsistency } from '../../tlog/proof.ts'
 import { readPublishedTree, type PublishedTree } from './published.ts'
@@ -33,7 +39,7 @@ export async function cosignLedger(
   const tree = await readPublishedTree(file)
   parseSignedCheckpoint(tree.text, log)
   await using lock = await lockState(state, now)
-  const before = await readFile(state, 'utf8').catch(unlessAbsent)
+  const before = await readNote(state).catch(unlessAbsent)
   if (before !== undefined) await checkGoesOn(before, tree, { log, verifier })
   const { text, signatures } = parseNote(tree.text)
   const cosignature = cosignNote(text, { ...verifier, privateKey }, Math.floor(now() / 1000))

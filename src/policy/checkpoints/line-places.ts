@@ -31,6 +31,9 @@ export class LinePlaces {
   readonly #missed = new Map<string, number>()
   readonly #firstIndex: number
   readonly #until: number
+  /** Leaves that come next, by their hashes, up to this index. */
+  readonly #ahead = new Map<string, number>()
+  #knownTo = -1
   #strange: Strange[] = []
   #strangeMore = 0
   /** Of the leaf that the next line should be. */
@@ -84,13 +87,20 @@ export class LinePlaces {
     return index < this.#until ? this.#leaves.at(index) : undefined
   }
 
+  /** Each leaf is asked for once: of a log of which every line is another all of them would be, for each. */
   async #findAhead(hash: string): Promise<number | undefined> {
-    for (let index = this.#at + 1; index <= this.#at + aheadMax; index += 1) {
-      const leaf = await this.#leafAt(index)
-      if (leaf === undefined) return undefined
-      if (leaf === hash) return index
+    this.#knownTo = Math.max(this.#knownTo, this.#at)
+    while (this.#knownTo < this.#at + aheadMax) {
+      const leaf = await this.#leafAt(this.#knownTo + 1)
+      if (leaf === undefined) break
+      this.#knownTo += 1
+      if ((this.#ahead.get(leaf) ?? 0) <= this.#at) this.#ahead.set(leaf, this.#knownTo)
     }
-    return undefined
+    if (this.#ahead.size > 2 * aheadMax) {
+      for (const [leaf, index] of this.#ahead) if (index <= this.#at) this.#ahead.delete(leaf)
+    }
+    const found = this.#ahead.get(hash)
+    return found !== undefined && found > this.#at ? found : undefined
   }
 
   /** Before this line stand strange ones in the place of the leaves up to that of the line. */

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
-import { copyFile, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { constants } from 'node:fs'
+import { copyFile, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { setTimeout as after } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { verifyLog, type LogFindings } from '../../../src/policy/checkpoints/verify-log.ts'
 import { requirement } from '../../requirements.ts'
@@ -152,3 +156,26 @@ test('a checkpoint of another key is none, and a log without any is not verified
   const { problems, notCovered } = await verify(place.file)
   assert.deepEqual([problems, notCovered], [[], [`${place.file}.3`]])
 })
+
+for (const [what, inFolder, expected] of [
+  ['the checkpoint', 'checkpoint', [/^checkpoint is not read: got=not a regular file$/]],
+  ['a tile', 'tile/0', []],
+] as const) {
+  test(`a pipe in the place of ${what} is none, and is not waited for`, async () => {
+    requirement('policy.log-tampering-shows')
+    await using place = await openFolder()
+    await writeLog(place.file)
+    const at = join(`${place.file}.log`, inFolder)
+    const files = await readdir(at, { recursive: true }).catch(() => [''])
+    const pipe = join(at, files.toSorted().at(-1) ?? '')
+    await rm(pipe)
+    assert.equal(spawnSync('mkfifo', [pipe]).status, 0)
+    // Somebody writes to it, and says nothing.
+    const writer = await open(pipe, constants.O_RDWR)
+    const found = await Promise.race([verify(place.file), after(10_000, undefined, { ref: false })])
+    await writer.close()
+    const problems = found?.problems.map(({ problem }) => problem) ?? ['it waits']
+    assert.equal(problems.length, expected.length)
+    for (const [n, each] of expected.entries()) assert.match(problems[n] ?? '', each)
+  })
+}
