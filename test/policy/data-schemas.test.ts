@@ -40,7 +40,7 @@ for (const value of good) {
 
 const bad: readonly (readonly [object, string])[] = [
   [{ grant: {} }, '/grant: no such member, did you mean "grants"'],
-  [{ unheard: {} }, '/unheard: no such member, want=grants|issuance|limits|approvals|log'],
+  [{ unheard: {} }, '/unheard: no such member, want=grants|issuance|limits|approvals|history|log'],
   [{ grants: { tenant: {} } }, '/grants/tenant: no such member, did you mean "tenants"'],
   [
     { grants: { tenants: { acme: { github: { tool: {} } } } } },
@@ -86,7 +86,7 @@ const bad: readonly (readonly [object, string])[] = [
   [{ log: { arguments: 'plane' } }, '/log/arguments: want=plain'],
   [
     { a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1 },
-    `${['a', 'b', 'c', 'd', 'e'].map((name) => `/${name}: no such member, want=grants|issuance|limits|approvals|log`).join('; ')}; and 2 more`,
+    `${['a', 'b', 'c', 'd', 'e'].map((name) => `/${name}: no such member, want=grants|issuance|limits|approvals|history|log`).join('; ')}; and 2 more`,
   ],
 ]
 
