@@ -5,6 +5,7 @@ const pattern = 'src/policy/plan/regex/pattern.ts'
 const letterClass = 'src/policy/plan/regex/letter-class.ts'
 const tests = ['test/policy/plan/regex/pattern.test.ts']
 const claim = 'policy.patterns-linear'
+const wordTests = ['test/policy/plan/builtins.words.test.ts']
 
 const absent = 'src/policy/author/lint/absent.ts'
 const lintTests = ['test/policy/author/lint/lint.test.ts']
@@ -148,5 +149,34 @@ export const patternMutations: readonly Mutation[] = [
     edits: [['isLater(letter) ? hasUnassigned : ', '']],
     tests,
     named: 'a class has the letters',
+  },
+  {
+    claim: 'policy.steps-bounded',
+    without: 'the steps of a version',
+    file: 'src/policy/plan/builtins/versions.ts',
+    edits: [['    meter.spend(1 + (v.length >>> 2))\n', '']],
+    tests: wordTests,
+    named: 'paid for by its parts',
+  },
+  {
+    claim: 'policy.steps-bounded',
+    without: 'the steps of an amount',
+    file: 'src/policy/plan/builtins/units.ts',
+    edits: [['    meter.spend(stepsOf(amount))\n', '']],
+    tests: wordTests,
+    named: 'paid for by its parts',
+  },
+  {
+    claim: 'policy.steps-bounded',
+    without: 'the end of an evaluation with an amount beyond all measure',
+    file: 'src/policy/plan/numbers.ts',
+    edits: [
+      [
+        "if (number === undefined) throw new PolicyFault('number', 'number is beyond all measure')",
+        '',
+      ],
+    ],
+    tests: wordTests,
+    named: 'beyond all measure',
   },
 ]

@@ -9,6 +9,7 @@ import { exactText, rulesOf } from '../policy/plan/random.ts'
 import type { Call } from '../policy/plan/random.ts'
 import { regexShapes, vectorCalls } from '../policy/plan/regex/regex-calls.ts'
 import { timeShapes, timeVectorCalls } from '../policy/plan/time/time-calls.ts'
+import { wordShapes, wordVectorCalls } from '../policy/plan/word-calls.ts'
 import { callsAbout, spellings, textOfAnswers } from '../policy/plan/addresses.ts'
 
 const addressRules = `package addresses
@@ -70,10 +71,18 @@ export function regexVector(opa: string): string {
   return `${JSON.stringify(answersTo(opa, regexShapes, vectorCalls), null, 1)}\n`
 }
 
-/** Each answer as the text that it is: of its numbers no digit is lost. */
 export function timeVector(opa: string): string {
-  const answers = answersTo(opa, timeShapes, timeVectorCalls)
-  const texts = timeVectorCalls.map((_, at) => exactText(answers[at]))
+  return exactVector(opa, timeShapes, timeVectorCalls)
+}
+
+export function wordVector(opa: string): string {
+  return exactVector(opa, wordShapes, wordVectorCalls)
+}
+
+/** Each answer as the text that it is: of its numbers no digit is lost. */
+function exactVector(...[opa, shapes, calls]: Parameters<typeof answersTo>): string {
+  const answers = answersTo(opa, shapes, calls)
+  const texts = calls.map((_, at) => exactText(answers[at]))
   return `${JSON.stringify(texts, null, 1)}\n`
 }
 

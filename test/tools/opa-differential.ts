@@ -17,6 +17,7 @@ import { exactText } from '../policy/plan/random.ts'
 import type { Call } from '../policy/plan/random.ts'
 import { regexCalls, regexShapes } from '../policy/plan/regex/regex-calls.ts'
 import { timeCalls, timeShapes } from '../policy/plan/time/time-calls.ts'
+import { wordCalls, wordShapes } from '../policy/plan/word-calls.ts'
 import { answersTo } from './builtin-vectors.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -71,6 +72,7 @@ interface Generated {
 export const generated: Readonly<Record<string, Generated>> = {
   'regular expressions': { shapes: regexShapes, calls: regexCalls },
   times: { shapes: timeShapes, calls: timeCalls },
+  'versions, amounts and numbers': { shapes: wordShapes, calls: wordCalls },
 }
 
 /** Holds calls of builtins against `opa eval`. How many there were; throws at the first that has two answers. */

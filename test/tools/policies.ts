@@ -21,6 +21,7 @@ import {
   letterVector,
   regexVector,
   timeVector,
+  wordVector,
 } from './builtin-vectors.ts'
 import { compareBuiltins, compareWithOpa, generated } from './opa-differential.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
@@ -216,6 +217,7 @@ function checkVectors(opa: string, folder: string, write: boolean): void {
   keepVector('lint.modules.json', lintVector(opa, join(vectors, 'lint')), write)
   keepVector('regex.answers.json', regexVector(opa), write)
   keepVector('time.answers.json', timeVector(opa), write)
+  keepVector('words.answers.json', wordVector(opa), write)
   keepVector('letter-classes.answers.json', letterClassVector(opa), write)
 }
 

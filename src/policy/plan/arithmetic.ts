@@ -104,6 +104,14 @@ function ofFloats(operation: Exclude<Operation, 'rem'>, x: Float, y: Float): Num
   return c === 0n ? undefined : shortest(toFloat(a * d, b * c))
 }
 
+/** What is before the point of a product of floats, with all its digits. */
+export function truncatedProduct(x: Num, y: Num): bigint {
+  const [a, b] = ratioOf(floatOf(x))
+  const [c, d] = ratioOf(floatOf(y))
+  const [top, bottom] = ratioOf(toFloat(a * c, b * d))
+  return top / bottom
+}
+
 /** The number with the fewest digits that is this float again. */
 function shortest(float: Float): Num {
   if (float.bits === 0n) return 0

@@ -51,14 +51,28 @@ function parseDecimal(text: string): Decimal | undefined {
   const match = form.exec(text)
   if (match === null) return undefined
   const [, sign, whole = '', fraction = '', power = '0'] = match
-  const exponent = Number(power)
-  if (Math.abs(exponent) > digitsMax) return undefined
   const digits = whole + fraction
   let end = digits.length
   while (end > 1 && digits[end - 1] === '0') end -= 1
   const c = BigInt(digits.slice(0, end))
   if (c === 0n) return { c, e: 0 }
+  const exponent = Number(power)
+  if (Math.abs(exponent) > digitsMax) return undefined
   return { c: sign === '-' ? -c : c, e: exponent - fraction.length + digits.length - end }
+}
+
+/**
+ * The number of a decimal as Go reads one: a plus before it, zeros, and no digit on one side of its point are nothing to it. Undefined of
+ * what is none; what is beyond all measure ends the evaluation.
+ */
+export function readDecimal(text: string): Num | undefined {
+  const match = /^([+-]?)(\d*)\.?(\d*)([eE][+-]?\d+)?$/.exec(text)
+  if (match === null) return undefined
+  const [, sign, whole = '', fraction = '', power = ''] = match
+  if (whole === '' && fraction === '') return undefined
+  const number = parseNumber(`${sign === '-' ? '-' : ''}${whole || '0'}.${fraction || '0'}${power}`)
+  if (number === undefined) throw new PolicyFault('number', 'number is beyond all measure')
+  return number
 }
 
 /** The same value without trailing zeros. */

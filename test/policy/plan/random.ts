@@ -22,14 +22,14 @@ export function exactText(value: unknown): string | null {
 /** A call of a builtin; its arguments are JSON. */
 export type Call = readonly [name: string, ...args: readonly unknown[]]
 
-/** Rules that give the answers to calls, by their places. */
+/** Rules that give the answers to calls, by their places. A number keeps its spelling in OPA, and `07` would be no JSON: nothing is added to it. */
 export function rulesOf(shapes: Readonly<Record<string, number>>): string {
   const rules = Object.entries(shapes).map(([name, count]) => {
     const args = Array.from({ length: count }, (_, at) => `call[${at + 1}]`).join(', ')
     return `answers[at] := answer if {
 	some at, call in input
 	call[0] == "${name}"
-	answer := ${name}(${args})
+	answer := ${name}(${args})${name === 'to_number' ? ' + 0' : ''}
 }
 `
   })

@@ -13,6 +13,8 @@ import { isText } from './signature.ts'
 import type { Builtin, Builtins, Now } from './signature.ts'
 import { stringBuiltins } from './strings.ts'
 import { timeBuiltins } from './time.ts'
+import { unitBuiltins } from './units.ts'
+import { versionBuiltins } from './versions.ts'
 
 /**
  * The functions of `policies/capabilities.json`, with OPA's answers to arguments of the wrong type too. All are pure but `time.now_ns`,
@@ -30,6 +32,8 @@ export function createBuiltins(meter: Meter, now: Now = () => undefined): Builti
     ...encodingBuiltins(meter),
     ...regexBuiltins(meter),
     ...timeBuiltins(meter, now),
+    ...unitBuiltins(meter),
+    ...versionBuiltins(meter),
     'net.cidr_contains': ofRanges(meter, containsCidr),
     'net.cidr_intersects': ofRanges(meter, intersectsCidr),
   }

@@ -6,7 +6,7 @@ import {
   fromInteger,
   integerOf,
   isNumber,
-  parseNumber,
+  readDecimal,
   round,
   stepsOf,
 } from '../numbers.ts'
@@ -119,15 +119,14 @@ function formatInt(meter: Meter, n?: Value, base?: Value): string | undefined {
   return integerOf(round(isNegative ? 'ceil' : 'floor', paid(n, meter)))?.toString(base)
 }
 
-/** RFC 8259 §6. */
-const numberForm = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
-
 function toNumber(meter: Meter, v?: Value): Num | undefined {
   if (v === null || v === false) return 0
   if (v === true) return 1
   if (isText(v)) {
     meter.spendText(v.length)
-    return numberForm.test(v) ? parseNumber(v) : undefined
+    const text = v.replace(/(?<=\d)_(?=\d)/g, '')
+    // Go has an error beyond a double's range, though OPA's numbers have none.
+    return Number.isFinite(Number(text)) ? readDecimal(text) : undefined
   }
   return isNumber(v) ? v : undefined
 }

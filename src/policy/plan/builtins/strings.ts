@@ -22,7 +22,7 @@ export function stringBuiltins(meter: Meter): Builtins {
     ...searches(meter, two),
     ...trims(one, two),
     ...makers(meter),
-    lower: one((text) => cased(text, (letter) => letter.toLowerCase())),
+    lower: one(lowered),
     upper: one((text) => cased(text, (letter) => letter.toUpperCase())),
     split: two((text, delimiter) => {
       const parts = delimiter === '' ? Array.from(text) : text.split(delimiter)
@@ -160,6 +160,10 @@ const onlyAscii = /^[\0-\x7f]*$/
 /** Letters with a case that Go's Unicode 15 does not know. */
 const later =
   /^[\u1c89\u1c8a\ua7cb-\ua7cf\ua7d2\ua7d4\ua7d5\ua7da-\ua7dc\u{10d50}-\u{10d65}\u{10d70}-\u{10d85}\u{16ea0}-\u{16eb8}\u{16ebb}-\u{16ed3}]/u
+
+export function lowered(text: string): string {
+  return cased(text, (letter) => letter.toLowerCase())
+}
 
 /** Letter by letter, one for one, as Go has it. */
 function cased(text: string, change: (letter: string) => string): string {
