@@ -26,7 +26,10 @@ let cluster: Cluster
 let admin: PlainClient
 
 before(async () => {
-  cluster = await startRealCluster({ onProgress: (line) => process.stderr.write(`${line}\n`) })
+  cluster = await startRealCluster({
+    signsByHand: true,
+    onProgress: (line) => process.stderr.write(`${line}\n`),
+  })
   admin = await createPlainClient(cluster.adminKubeconfig)
 })
 

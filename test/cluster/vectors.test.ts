@@ -18,7 +18,7 @@ for (const { title, runtimeConfig, oldVersion, countMin } of planes) {
   describe(title, () => {
     let cluster: Cluster | undefined
     before(async () => {
-      cluster = await startRealCluster({ runtimeConfig })
+      cluster = await startRealCluster({ runtimeConfig, signsByHand: true })
     })
     after(() => cluster?.[Symbol.asyncDispose]())
 

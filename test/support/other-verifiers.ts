@@ -45,6 +45,30 @@ export function askGo(program: string, chains: readonly ChainToVerify[]): readon
 
 /** Undefined where there is no openssl command, else what it says of a chain, strictly: empty where it takes it. */
 export function askOpenssl(chain: ChainToVerify): string | undefined {
+  return verifyTogether([chain.leaf], chain)
+}
+
+/** The same of many, by two runs for all that have the same issuers; names are not looked at but of those that are alone. */
+export function askOpensslOfAll(chains: readonly ChainToVerify[]): string | undefined {
+  const hex = (ders: readonly Buffer[]): string => ders.map((der) => der.toString('hex')).join()
+  const groups = Map.groupBy(chains, ({ intermediates, anchors, now }) => {
+    return [hex(intermediates), hex(anchors), Math.floor(now / 60_000)].join(' ')
+  })
+  for (const group of groups.values()) {
+    const [first] = group
+    if (first === undefined) continue
+    const dnsName = group.length === 1 ? first.dnsName : ''
+    const leaves = group.map(({ leaf }) => leaf)
+    const said = verifyTogether(leaves, { ...first, dnsName })
+    if (said !== '') return said
+  }
+  return ''
+}
+
+function verifyTogether(
+  leaves: readonly Buffer[],
+  { intermediates, anchors, dnsName, now }: Omit<ChainToVerify, 'leaf'>,
+): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-openssl-'))
   try {
     const write = (name: string, ders: readonly Buffer[]): string => {
@@ -52,7 +76,6 @@ export function askOpenssl(chain: ChainToVerify): string | undefined {
       writeFileSync(file, formatCertificates(ders))
       return file
     }
-    const { leaf, intermediates, anchors, dnsName, now } = chain
     const untrusted =
       intermediates.length === 0 ? [] : ['-untrusted', write('middle.pem', intermediates)]
     const common = [
@@ -64,12 +87,13 @@ export function askOpenssl(chain: ChainToVerify): string | undefined {
       write('anchors.pem', anchors),
       ...untrusted,
     ]
-    const leafFile = write('leaf.pem', [leaf])
+    const files = leaves.map((leaf, at) => write(`leaf-${at}.pem`, [leaf]))
+    const named = dnsName === '' ? [] : ['-verify_hostname', dnsName]
     for (const sides of [
       ['-purpose', 'sslclient'],
-      ['-purpose', 'sslserver', '-verify_hostname', dnsName],
+      ['-purpose', 'sslserver', ...named],
     ]) {
-      const words = ['verify', ...common, ...sides, leafFile]
+      const words = ['verify', ...common, ...sides, ...files]
       const answer = spawnSync('openssl', words, { encoding: 'utf8' })
       if (answer.error !== undefined) return undefined
       if (answer.status !== 0) return answer.stderr.trim()

@@ -8,6 +8,7 @@ import type { Cluster } from '../../dev/cluster.ts'
 import { toolPath } from '../tools/build.ts'
 import type { ToolName } from '../tools/programs.ts'
 import { createAuthority, writeKubeconfig, type Authority } from './cluster-credentials.ts'
+import { followEveryCertificate, type EveryCertificate } from './every-certificate.ts'
 import { createPlainClient, type PlainClient } from './plain-client.ts'
 import { ProcessGroup } from './process-group.ts'
 
@@ -126,6 +127,8 @@ interface ServerSettings {
   readonly signingDuration?: string
   /** Without controller manager and kubelet: what is asked of it is what an API server does by itself. */
   readonly serverOnly?: boolean
+  /** The test signs by hand what nobody has to take: else OpenSSL and Go verify every certificate at the end. */
+  readonly signsByHand?: boolean
 }
 
 function startApiServer(group: ProcessGroup, layout: Layout, settings: ServerSettings): void {
@@ -216,14 +219,22 @@ export async function startRealCluster(
   const folder = await mkdtemp(join(tmpdir(), 'countersign-'))
   const group = new ProcessGroup({ folder, removeFolderAtEnd: !keep })
 
+  let every: EveryCertificate | undefined
   async function dispose(): Promise<void> {
-    await group[Symbol.asyncDispose]()
-    if (keep) report(`kept ${folder}`)
-    else await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    try {
+      const verified = (await every?.verify()) ?? 0
+      report(`OpenSSL and Go take the ${verified} certificates that were issued`)
+    } finally {
+      await group[Symbol.asyncDispose]()
+      if (keep) report(`kept ${folder}`)
+      else await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+    }
   }
 
   try {
-    return await startIn({ folder, group, settings: options, report, dispose })
+    const cluster = await startIn({ folder, group, settings: options, report, dispose })
+    if (options.signsByHand !== true) every = followEveryCertificate(cluster.adminKubeconfig)
+    return cluster
   } catch (error) {
     await dispose()
     throw error
