@@ -13,6 +13,7 @@ export type HostFunctions = Readonly<Record<string, HostFunction>>
  * replaced.
  */
 const names = [
+  'io.jwt.decode',
   'regex.find_n',
   'regex.replace',
   'regex.template_match',

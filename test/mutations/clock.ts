@@ -1,10 +1,13 @@
-/** The defences of what rules may know of time. */
+/** The defences of times, globs and tokens in rules. */
 import type { Mutation } from './mutation.ts'
 
 const claim = 'policy.time-of-record'
 const decisions = ['test/policy/decision-time.test.ts']
 const times = ['test/policy/plan/builtins/time.test.ts']
 const builtins = 'src/policy/plan/builtins/time.ts'
+const globs = ['test/policy/plan/builtins/glob.test.ts']
+const glob = 'src/policy/plan/regex/glob.ts'
+const linear = 'policy.patterns-linear'
 const paid = 'policy.steps-bounded'
 
 export const clockMutations: readonly Mutation[] = [
@@ -81,5 +84,45 @@ export const clockMutations: readonly Mutation[] = [
     edits: [['  if (!Number.isSafeInteger(v)) meter.spend(stepsOf(v))\n', '']],
     tests: times,
     named: 'paid for',
+  },
+  {
+    claim: linear,
+    without: 'the steps of the letters and the delimiters of a glob',
+    file: glob,
+    edits: [['  spend(classSteps + delimiters.length + ((given.length - begin) >>> 3))\n', '']],
+    tests: globs,
+    named: 'paid for by its letters',
+  },
+  {
+    claim: linear,
+    without: 'the steps of a class in a glob',
+    file: glob,
+    edits: [['    this.#spend(classSteps + parts.length)\n', '']],
+    tests: globs,
+    named: 'paid for by its letters',
+  },
+  {
+    claim: linear,
+    without: 'the limit of alternatives in alternatives',
+    file: glob,
+    edits: [['    if (depth > depthMax) invalid()\n', '']],
+    tests: globs,
+    named: 'as deep as nobody means',
+  },
+  {
+    claim: 'policy.plan-agrees',
+    without: 'the end of a text, which a glob has to reach',
+    file: glob,
+    edits: [[", assertion('text-end')]", ']']],
+    tests: globs,
+    named: 'answer as opa does',
+  },
+  {
+    claim: paid,
+    without: 'the steps of a token',
+    file: 'src/policy/plan/builtins/tokens.ts',
+    edits: [['      meter.spendText(token.length * 4)\n', '']],
+    tests: ['test/policy/plan/builtins/tokens.test.ts'],
+    named: 'paid for by its length',
   },
 ]

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { fromJson } from '../../src/policy/plan/json.ts'
 import { letters } from '../policy/plan/letters.ts'
 import { classPatterns, rangesOf, sampleLetters } from '../policy/plan/regex/letter-classes.ts'
+import { globShapes, globVectorCalls } from '../policy/plan/builtins/glob-calls.ts'
+import { tokenShapes, tokenVectorCalls } from '../policy/plan/builtins/token-calls.ts'
 import { exactText, rulesOf } from '../policy/plan/random.ts'
 import type { Call } from '../policy/plan/random.ts'
 import { regexShapes, vectorCalls } from '../policy/plan/regex/regex-calls.ts'
@@ -84,6 +86,14 @@ function exactVector(...[opa, shapes, calls]: Parameters<typeof answersTo>): str
   const answers = answersTo(opa, shapes, calls)
   const texts = calls.map((_, at) => exactText(answers[at]))
   return `${JSON.stringify(texts, null, 1)}\n`
+}
+
+export function globVector(opa: string): string {
+  return exactVector(opa, globShapes, globVectorCalls)
+}
+
+export function tokenVector(opa: string): string {
+  return exactVector(opa, tokenShapes, tokenVectorCalls)
 }
 
 const classRules = `package classes

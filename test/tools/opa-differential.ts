@@ -13,6 +13,8 @@ import type { Value } from '../../src/policy/plan/values.ts'
 import { createPlanEngine } from '../../src/policy/plan-engine.ts'
 import { unordered } from '../../src/policy/second-opinion.ts'
 import { createQuestions } from '../policy/questions.ts'
+import { globCalls, globShapes } from '../policy/plan/builtins/glob-calls.ts'
+import { tokenCalls, tokenShapes } from '../policy/plan/builtins/token-calls.ts'
 import { exactText } from '../policy/plan/random.ts'
 import type { Call } from '../policy/plan/random.ts'
 import { regexCalls, regexShapes } from '../policy/plan/regex/regex-calls.ts'
@@ -73,6 +75,8 @@ export const generated: Readonly<Record<string, Generated>> = {
   'regular expressions': { shapes: regexShapes, calls: regexCalls },
   times: { shapes: timeShapes, calls: timeCalls },
   'versions, amounts and numbers': { shapes: wordShapes, calls: wordCalls },
+  globs: { shapes: globShapes, calls: globCalls },
+  tokens: { shapes: tokenShapes, calls: tokenCalls },
 }
 
 /** Holds calls of builtins against `opa eval`. How many there were; throws at the first that has two answers. */

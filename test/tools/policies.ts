@@ -17,11 +17,13 @@ import { toolPath } from './build.ts'
 import { lintShipped, lintVector } from './lint-vectors.ts'
 import {
   addressVector,
+  globVector,
   letterClassVector,
   letterVector,
   regexVector,
   timeVector,
   wordVector,
+  tokenVector,
 } from './builtin-vectors.ts'
 import { compareBuiltins, compareWithOpa, generated } from './opa-differential.ts'
 import { runPolicy } from '../cli/command/policy/run-policy.ts'
@@ -218,6 +220,8 @@ function checkVectors(opa: string, folder: string, write: boolean): void {
   keepVector('regex.answers.json', regexVector(opa), write)
   keepVector('time.answers.json', timeVector(opa), write)
   keepVector('words.answers.json', wordVector(opa), write)
+  keepVector('glob.answers.json', globVector(opa), write)
+  keepVector('token.answers.json', tokenVector(opa), write)
   keepVector('letter-classes.answers.json', letterClassVector(opa), write)
 }
 

@@ -5,6 +5,7 @@ import { compare, equal, isArray, isSet } from '../values.ts'
 import type { Value } from '../values.ts'
 import { collectionBuiltins } from './collections.ts'
 import { encodingBuiltins } from './encodings.ts'
+import { globBuiltins } from './glob.ts'
 import { numberBuiltins } from './numbers.ts'
 import { objectBuiltins } from './objects.ts'
 import { pathBuiltins } from './paths.ts'
@@ -15,6 +16,7 @@ import { stringBuiltins } from './strings.ts'
 import { timeBuiltins } from './time.ts'
 import { unitBuiltins } from './units.ts'
 import { versionBuiltins } from './versions.ts'
+import { tokenBuiltins } from './tokens.ts'
 
 /**
  * The functions of `policies/capabilities.json`, with OPA's answers to arguments of the wrong type too. All are pure but `time.now_ns`,
@@ -31,9 +33,11 @@ export function createBuiltins(meter: Meter, now: Now = () => undefined): Builti
     ...stringBuiltins(meter),
     ...encodingBuiltins(meter),
     ...regexBuiltins(meter),
+    ...globBuiltins(meter),
     ...timeBuiltins(meter, now),
     ...unitBuiltins(meter),
     ...versionBuiltins(meter),
+    ...tokenBuiltins(meter),
     'net.cidr_contains': ofRanges(meter, containsCidr),
     'net.cidr_intersects': ofRanges(meter, intersectsCidr),
   }

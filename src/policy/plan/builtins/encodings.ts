@@ -18,19 +18,13 @@ export function encodingBuiltins(meter: Meter): Builtins {
     }
   return {
     'base64.encode': text((v) => Buffer.from(v).toString('base64')),
-    'base64.decode': text(decodeBase64),
+    'base64.decode': text((v) => octetsOfBase64(v)?.toString()),
     'base64.is_valid': (v) =>
       isText(v) ? text((encoded) => base64Form.test(withoutLineEnds(encoded)))(v) : false,
     'base64url.encode': text((v) =>
       Buffer.from(v).toString('base64').replaceAll('+', '-').replaceAll('/', '_'),
     ),
-    'base64url.decode': text((v) => {
-      if (/[+/]/.test(v)) return undefined
-      // OPA counts line ends too where it pads.
-      if (!v.endsWith('=') && v.length % 4 === 1) return undefined
-      const padded = v.endsWith('=') ? v : v.padEnd(Math.ceil(v.length / 4) * 4, '=')
-      return decodeBase64(padded.replaceAll('-', '+').replaceAll('_', '/'))
-    }),
+    'base64url.decode': text((v) => octetsOfBase64url(v)?.toString()),
     'json.marshal': (v) => escapedForHtml(formatJson(v, meter)),
     'json.unmarshal': text((v) => {
       try {
@@ -48,9 +42,18 @@ function withoutLineEnds(text: string): string {
   return text.replace(/[\r\n]/g, '')
 }
 
-function decodeBase64(text: string): string | undefined {
+function octetsOfBase64(text: string): Buffer | undefined {
   const compact = withoutLineEnds(text)
-  return base64Form.test(compact) ? Buffer.from(compact, 'base64').toString() : undefined
+  return base64Form.test(compact) ? Buffer.from(compact, 'base64') : undefined
+}
+
+/** RFC 4648 §5, with its padding or without. */
+export function octetsOfBase64url(text: string): Buffer | undefined {
+  if (/[+/]/.test(text)) return undefined
+  // OPA counts line ends too where it pads.
+  if (!text.endsWith('=') && text.length % 4 === 1) return undefined
+  const padded = text.endsWith('=') ? text : text.padEnd(Math.ceil(text.length / 4) * 4, '=')
+  return octetsOfBase64(padded.replaceAll('-', '+').replaceAll('_', '/'))
 }
 
 function isJson(text: string): boolean {

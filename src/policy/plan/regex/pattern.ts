@@ -36,7 +36,11 @@ const knownCharactersMax = 10_000
 /** An instruction that is written is a fraction of a step. */
 const instructionsPerStep = 8
 
-export function createPatterns(spend: (steps: number) => void): Patterns {
+/** Reads patterns of a syntax, that of regular expressions unless told. */
+export function createPatterns(
+  spend: (steps: number) => void,
+  parse: (text: string, spend: (steps: number) => void) => Syntax | undefined = parsePattern,
+): Patterns {
   const known = new Map<string, Known>()
   let knownCharacters = 0
 
@@ -64,7 +68,7 @@ export function createPatterns(spend: (steps: number) => void): Patterns {
     }
     pay(text.length >>> 5)
     const own = ownText(text)
-    const syntax = parsePattern(own, pay)
+    const syntax = parse(own, pay)
     const fresh: Known = { syntax, steps }
     keep(own, fresh)
     return fresh
