@@ -51,7 +51,11 @@ export interface Revocable {
  * ends all that was issued before a time means leaves.
  */
 export function revocableCa({ certificate }: CaCertificate): Revocable {
-  const issuanceId = certificate.serialNumber.toString('hex')
+  return revocableById(certificate.serialNumber.toString('hex'))
+}
+
+/** A CA of which no more is known. */
+export function revocableById(issuanceId: string): Revocable {
   return { notBefore: new Date(8.64e15), identity: undefined, issuanceId }
 }
 

@@ -285,7 +285,18 @@ export const decideMutations: readonly Mutation[] = [
     claim: 'gateway.approval-bound',
     without: 'the look for a revocation of the approver',
     file: 'src/gateway/permit/hold-out.ts',
-    edits: [['if (revocations.find(read.svid) !== undefined) return false', '']],
+    edits: [
+      [
+        'if (findRevocation(revocations, read.svid, verdict.above.map(revocableById))) return false',
+        '',
+      ],
+    ],
+  },
+  {
+    claim: 'intermediate.ends-when-revoked',
+    without: 'the look for a revocation of a CA above the approver',
+    file: 'src/gateway/permit/hold-out.ts',
+    edits: [['verdict.above.map(revocableById)', '[]']],
   },
   {
     claim: 'gateway.approval-by-approvers',

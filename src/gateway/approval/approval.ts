@@ -33,6 +33,8 @@ export interface Verdict {
   readonly by: string
   /** The certificate, DER in base64, which says all that policy is told: it may be revoked before the approval is used. */
   readonly certificate: string
+  /** The CAs between it and its anchor, by their issuance ids: one of them may be revoked, too. */
+  readonly above: readonly string[]
   readonly decisionId: string
 }
 

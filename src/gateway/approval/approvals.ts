@@ -66,8 +66,8 @@ const attemptsMax = 4
 /** Nobody needs what is over; it is looked for so often at most. */
 const tidyMilliseconds = 60_000
 /**
- * A verdict is as long as this at most, as JSON: the certificate is 16 KiB as DER, in base64 a third more, the SPIFFE ID 2 KiB. It has room
- * from the start, so what can be asked for can be given.
+ * A verdict is as long as this at most, as JSON: the certificate is 16 KiB as DER, in base64 a third more, the SPIFFE ID 2 KiB, what names the CAs
+ * above it less than a half. It has room from the start, so what can be asked for can be given.
  */
 const verdictOctetsMax = 25_600
 /** What goes on with its call is kept with the ticket that was approved and how often it was, which have room from the start, too: as JSON. */

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { isJsonObject } from '../../mcp/envelope.ts'
 import type { JsonObject } from '../../mcp/scan.ts'
 import type { BundleSource } from '../../pki/bundle.ts'
-import type { RevocationSource } from '../../pki/revocation.ts'
+import { findRevocation, revocableById, type RevocationSource } from '../../pki/revocation.ts'
 import type { InputText } from '../../policy/input.ts'
 import type { Log } from '../../log.ts'
 import type { Approval } from '../approval/approval.ts'
@@ -186,7 +186,7 @@ function createCounts({
     if (verdict?.approved !== true) return false
     const read = readCertificate(Buffer.from(verdict.certificate, 'base64'))
     if (!('identity' in read)) return false
-    if (revocations.find(read.svid) !== undefined) return false
+    if (findRevocation(revocations, read.svid, verdict.above.map(revocableById))) return false
     // One that is in our list no more is not ours: its names are none of our names.
     const { trustDomain } = read.svid.spiffeId
     if (!read.foreign && trustDomain !== trustBundle.current().trustDomain) return false

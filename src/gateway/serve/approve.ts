@@ -82,6 +82,7 @@ async function decide(
     approved: message.method === 'approvals/approve',
     by: caller.svid.spiffeId.uri,
     certificate: caller.svid.der.toString('base64'),
+    above: caller.above.flatMap(({ issuanceId }) => issuanceId ?? []),
     decisionId: decided.id,
   }
   if (!(await approvals.decide(found, verdict))) return unknownTicket

@@ -19,6 +19,7 @@ const verdict: Verdict = {
   approved: true,
   by: uri,
   certificate: Buffer.alloc(16 * 1024).toString('base64'),
+  above: Array.from({ length: 4 }, () => 'f'.repeat(40)),
   decisionId: '0b7e3c52-7f4a-4c5e-9f0e-2f6f8f3f6f10',
 }
 

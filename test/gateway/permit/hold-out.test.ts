@@ -4,9 +4,11 @@ import { describe, test } from 'node:test'
 import { defaultLimits } from '../../../src/gateway/limits.ts'
 import { oneHandleKey } from '../../../src/gateway/handle/keys.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
+import { parseBundle, type Bundle } from '../../../src/pki/bundle.ts'
 import { textOf } from '../../../src/policy/asked.ts'
 import { requirement } from '../../requirements.ts'
 import { digestDefinition } from '../../support/digest-definition.ts'
+import { createTestAuthority } from '../../support/test-authority.ts'
 import {
   initializeParams,
   legacy,
@@ -19,7 +21,7 @@ import {
 } from '../world/client.ts'
 import { memoryApprovals } from '../world/memory-approvals.ts'
 import { answerBoth, sendJson, toolTexts, type Answer } from '../world/upstream.ts'
-import { openWorld, type World, type WorldOptions } from '../world/world.ts'
+import { defaultScopes, openWorld, type World, type WorldOptions } from '../world/world.ts'
 
 const approver = 'spiffe://test.example/ns/ops/sa/oncall'
 const policyApprovals = {
@@ -502,6 +504,34 @@ test('a task whose call was approved is told nothing that nobody has seen', asyn
   const get = modern('tasks/get', { taskId })
   const got = await agent.post('/mcp/files', get.body, get.headers)
   assert.equal(got.json.result?.['status'], 'working', got.text)
+})
+
+test('an approval is worth nothing once a CA above its approver is revoked', async () => {
+  requirement('gateway.approval-bound')
+  requirement('intermediate.ends-when-revoked')
+  // The approver is below an intermediate, and whoever asks below a root.
+  const direct = createTestAuthority()
+  const trustBundle = ({ pem, trustDomain }: Bundle): Bundle =>
+    parseBundle(pem + direct.bundle.pem, trustDomain)
+  await using held = await openHeld({ underRoot: 5, trustBundle })
+  const { identities, gateway } = held.world
+  const podUid = 'c0ffee00-0000-4000-8000-00000000beef'
+  const wanted = { namespace: 'agents', tenant: 'acme', role: 'agent', podUid } as const
+  const { credential } = direct.issue({ ...wanted, toolScopes: defaultScopes })
+  const { port } = gateway
+  await using agent = openClient({ port, credential, bundle: identities.bundle })
+  const approvedAnew = async (): Promise<void> => {
+    const reply = await ask(held.person, 'approve', ticketOf(await call(agent)))
+    assert.equal(reply.json.error, undefined, whyOf(reply))
+  }
+  await approvedAnew()
+  const made = await call(agent)
+  assert.equal(made.json.error, undefined, whyOf(made))
+  await approvedAnew()
+  const issuanceId = `${'4a'.repeat(15)}05`
+  held.world.revocations.set([{ name: 'r', reason: 'test', issuanceId }])
+  ticketOf(await call(agent))
+  assert.equal(held.deleted(), 1)
 })
 
 describe('an approval is good for nothing else', { concurrency: 2 }, () => {
