@@ -446,7 +446,7 @@ export const policyMutations: readonly Mutation[] = [
     claim: 'policy.history-shared',
     without: 'the look how many replicas serve',
     file: 'src/cli/gateway/accept-history.ts',
-    edits: [['facts === undefined || replicas === 1', 'facts !== null']],
+    edits: [['facts === undefined || (replicas === 1 && workers === 1)', 'facts !== null']],
     tests: ['test/cli/gateway/accept-history.test.ts'],
   },
   {

@@ -41,3 +41,7 @@ test_a_refusal_keeps_nothing if {
 test_lists_keep_nothing if {
 	wanted(mcp_test.request("tools/list", mcp_test.server("github")), {"calls"}) == []
 }
+
+test_rules_that_say_nothing_remember_nothing if {
+	mcp.remembered == [] with data.countersign.custom as {"deny": set()}
+}

@@ -30,7 +30,7 @@ function addNew(policy: Command, terminal: Terminal): void {
     .addHelpText(
       'after',
       `
-Ready rules: argument-pattern, argument-prefix, argument-range, emergency-stop, read-only-hours, secret-egress.
+Ready rules: after-secret, argument-pattern, argument-prefix, argument-range, calls-in-window, emergency-stop, read-only-hours, secret-egress.
 Exit codes: 0 made, 2 usage, or something is there already.
 
 Examples:

@@ -60,21 +60,37 @@ async function ownRules(names: readonly string[]): Promise<readonly string[]> {
   throw new CountersignError('cli/usage', message)
 }
 
-/** Data of a root that rules bring is held to a schema, as that of the shipped ones is; without one it would be refused. */
+/**
+ * Data of a root that rules bring is held to a schema, as that of the shipped ones is; without one it would be refused. What they want
+ * declared of a root that is there stands beside what others do.
+ */
 async function addRules(from: string, made: string): Promise<void> {
   for (const name of await readdir(from)) {
-    if (name !== 'schemas.json') {
-      await cp(join(from, name), join(made, 'countersign', 'custom', name))
-      continue
-    }
     const merged = join(made, name)
-    const schemas = { ...(await readJson(merged)), ...(await readJson(join(from, name))) }
-    await writeFile(merged, `${JSON.stringify(schemas, null, 2)}\n`)
+    if (name === 'schemas.json') {
+      await writeJson(merged, {
+        ...(await readJson(merged)),
+        ...(await readJson(join(from, name))),
+      })
+    } else if (name === 'data.json') {
+      await writeJson(merged, mergeRoots(await readJson(merged), await readJson(join(from, name))))
+    } else await cp(join(from, name), join(made, 'countersign', 'custom', name))
   }
 }
 
-async function readJson(file: string): Promise<object> {
-  return JSON.parse(await readFile(file, 'utf8')) as object
+type Json = Readonly<Record<string, object>>
+
+function mergeRoots(data: Json, more: Json): Json {
+  const roots = Object.entries(more).map(([root, value]) => [root, { ...data[root], ...value }])
+  return { ...data, ...(Object.fromEntries(roots) as Json) }
+}
+
+async function readJson(file: string): Promise<Json> {
+  return JSON.parse(await readFile(file, 'utf8')) as Json
+}
+
+async function writeJson(file: string, value: object): Promise<void> {
+  await writeFile(file, `${JSON.stringify(value, null, 2)}\n`)
 }
 
 /** The shipped rules have passed their tests, which know nothing of rules beside them. */

@@ -79,13 +79,17 @@ test('ready rules are given by their names, with their tests, in the place of th
   const schemas = await readFile(join(place, 'schemas.json'), 'utf8')
   const roots = Object.keys(JSON.parse(schemas) as object)
   assert.deepEqual(roots, [...Object.keys(JSON.parse(shipped) as object), 'stop'])
+  const data = JSON.parse(await readFile(join(place, 'data.json'), 'utf8')) as {
+    readonly history: object
+  }
+  assert.deepEqual(Object.keys(data.history), ['secret-read', 'costly-calls'])
 })
 
 test('a ready rule that is none is wrong usage, and says which there are', async () => {
   for (const name of ['read-only', '..', '../countersign/mcp']) {
     const { code, err } = await policyNew(join(folder, 'unknown'), '--rules', name)
     assert.equal(code, 2)
-    assert.match(err, /--rules: want=some of argument-pattern, .*, secret-egress got="/)
+    assert.match(err, /--rules: want=some of after-secret, .*, secret-egress got="/)
   }
   assert.equal((await readdir(folder)).includes('unknown'), false)
 })
