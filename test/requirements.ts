@@ -173,6 +173,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'a CA for another cluster signs leaves alone, with names of its trust domain and its Services: others refuse the rest',
     source: 'RFC 5280 §4.2.1.9, §4.2.1.10; X509-SVID §4.2',
   },
+  'intermediate.trust-domain-of-its-own': {
+    claim:
+      'no CA is signed for another cluster in the trust domain of the hub, or of a cluster that the hub is told of',
+    source: 'a CA can name whomever its trust domain has',
+  },
   'intermediate.within-the-life-above': {
     claim: 'a CA for another cluster ends no later than the one above it, and as it is registered',
     source: 'issue 11, item 5; RFC 5280 §6',

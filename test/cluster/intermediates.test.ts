@@ -87,6 +87,7 @@ after(async () => {
 async function startHub(): Promise<Running> {
   const written = {
     trustDomain,
+    otherTrustDomains: ['hub.example'],
     kubeconfig: await cluster.kubeconfigFor({ name: 'hub', groups: [] }),
     authority: { files: { certificate: 'tls.crt', privateKey: 'tls.key' } },
     ledger: { file: 'ledger.jsonl' },

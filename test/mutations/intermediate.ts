@@ -74,6 +74,13 @@ export const intermediateMutations: readonly Mutation[] = [
     tests,
   },
   {
+    claim: 'intermediate.trust-domain-of-its-own',
+    without: 'the look at the trust domains of others',
+    file: 'src/cli/intermediate/intermediate-configuration.ts',
+    edits: [['if (!otherTrustDomains.includes(trustDomain)) return', 'return']],
+    tests: ['test/cli/intermediate/intermediate-configuration.test.ts'],
+  },
+  {
     claim: 'intermediate.bound-to-its-cluster',
     without: 'the constraint to its trust domain',
     file: written,

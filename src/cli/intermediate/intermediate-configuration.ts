@@ -16,6 +16,8 @@ import {
 export interface IntermediateConfig {
   /** Of the other cluster: all that its CA may sign for. */
   readonly trustDomain: TrustDomain
+  /** Of the cluster of the CA, and of every other that it signs for: none is that of this one, which could name their workloads. */
+  readonly otherTrustDomains: readonly TrustDomain[]
   /** Of the other cluster: `svc` and `svc.<clusterDomain>` are the DNS names that its CA may sign for. */
   readonly clusterDomain: string
   /** Path: the cluster whose signer asks. */
@@ -41,8 +43,9 @@ export interface IntermediateConfig {
 }
 
 export function intermediateSchema(folder: string): z.ZodType<IntermediateConfig> {
-  return z.strictObject({
+  const fields = z.strictObject({
     trustDomain: parsedBy(parseTrustDomain),
+    otherTrustDomains: z.array(parsedBy(parseTrustDomain)).min(1).max(1000),
     clusterDomain: parsedBy(parseClusterDomain).default('cluster.local'),
     kubeconfig: pathIn(folder),
     replica: z.string().min(1).max(253).default(hostname),
@@ -81,5 +84,10 @@ export function intermediateSchema(folder: string): z.ZodType<IntermediateConfig
     ledger: z.strictObject({ file: pathIn(folder) }),
     admin: adminSchema(9_447),
     log: logSchema,
+  })
+  return fields.superRefine(({ trustDomain, otherTrustDomains }, context) => {
+    if (!otherTrustDomains.includes(trustDomain)) return
+    const message = `want=a trust domain of that cluster alone got=${trustDomain}, which is in otherTrustDomains`
+    context.addIssue({ code: 'custom', path: ['trustDomain'], message })
   })
 }
