@@ -61,6 +61,7 @@ export type ErrorCode =
   | 'policy/signature'
   | 'policy/test'
   | 'policy/service'
+  | 'policy/malformed'
   | 'policy/source'
   | 'policy/opa'
   | 'policy/replay'

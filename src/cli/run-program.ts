@@ -49,6 +49,7 @@ const usageCodes: ReadonlySet<ErrorCode> = new Set([
   'pki/profile',
   'pki/identity-extension-oid',
   'kubernetes/configuration',
+  'policy/malformed',
   'policy/source',
   'policy/opa',
   'policy/replay',

@@ -2,7 +2,7 @@ import { CountersignError } from '../../../errors.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
 import { openTenantPolicy } from '../../../policy/tenant/tenant-policy.ts'
 import { openTrust } from '../../policy-files.ts'
-import { Refused } from '../../run-program.ts'
+import { Answered, Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { algorithmOf } from './algorithm.ts'
 import { isOfSources, lintSources } from './lint-sources.ts'
@@ -55,6 +55,7 @@ export async function runPolicyCheck(
     if (error.code === 'cli/usage') throw error
     const { code, message, hint } = error
     terminal.out(`${JSON.stringify({ version: 1, ok: false, error: { code, message, hint } })}\n`)
+    if (code === 'policy/malformed') throw new Answered(2)
     throw new Refused()
   }
 }

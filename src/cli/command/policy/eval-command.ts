@@ -6,7 +6,6 @@ import { openAskedPlan } from '../../../policy/author/ask-plan.ts'
 import type { Answer, AskedPlan } from '../../../policy/author/ask-plan.ts'
 import { mergeDocuments } from '../../../policy/bundle.ts'
 import type { BundleContent } from '../../../policy/bundle-content.ts'
-import { readBundle } from '../../../policy/bundle-place.ts'
 import { parseDataDocument } from '../../../policy/data-document.ts'
 import { parseDataSchemas } from '../../../policy/data-schemas.ts'
 import { fuelOf } from '../../../policy/engine.ts'
@@ -20,6 +19,7 @@ import { buildBundle, checkTypes } from './build-plan.ts'
 import { findOpa } from './opa.ts'
 import { isCompiled, planIn } from './open-plan.ts'
 import { printableJson } from './printable.ts'
+import { readNamedData, readWhole } from './read-bundle.ts'
 import { listSources } from './source-files.ts'
 
 export interface PolicyEvalOptions {
@@ -46,7 +46,7 @@ export async function runPolicyEval(
   if (query === undefined) throw new CountersignError('cli/usage', '--query: want=text got=none')
   const input = options.input === undefined ? undefined : await readInput(options.input)
   const { content, entrypoint } = (await isCompiled(places))
-    ? { content: await readBundle(places[0] ?? ''), entrypoint: entrypointOf(query) }
+    ? { content: await readWhole(places[0] ?? ''), entrypoint: entrypointOf(query) }
     : await buildQuery(places, query, findOpa(options.opa, process.env, terminal.signal))
   const plan = await openPlan(content, options.data ?? [])
   if (!plan.entrypoints.includes(entrypoint)) throw notAnEntrypoint(query, plan)
@@ -109,9 +109,7 @@ async function openPlan(content: BundleContent, files: readonly string[]): Promi
   const { plan, dataText } = planIn(content)
   const schemas = content.files.get('schemas.json')
   const types = schemas === undefined ? undefined : parseDataSchemas(schemas.toString('utf8'))
-  const documents = await Promise.all(
-    files.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
-  )
+  const documents = await readNamedData(files)
   for (const document of documents) types?.check(document)
   const own = parseDataDocument(dataText, 'data.json').value
   const merged = mergeDocuments(

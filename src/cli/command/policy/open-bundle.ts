@@ -1,12 +1,11 @@
 import { CountersignError } from '../../../errors.ts'
 import type { BundleContent } from '../../../policy/bundle-content.ts'
-import { readBundle } from '../../../policy/bundle-place.ts'
 import { mergeBundle, parseBundle } from '../../../policy/bundle.ts'
-import { parseDataDocument } from '../../../policy/data-document.ts'
 import type { DataDocument } from '../../../policy/data-document.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
 import type { PolicyEngine } from '../../../policy/engine.ts'
-import { openSelfTest, readPolicyFile } from '../../policy-files.ts'
+import { openSelfTest } from '../../policy-files.ts'
+import { checkForms, readNamedBundle, readNamedData } from './read-bundle.ts'
 
 /** A bundle and the data beside it, as they have passed their test. */
 export interface TestedBundle {
@@ -27,11 +26,10 @@ export async function readTested(
     readonly tenant?: string | undefined
   } = {},
 ): Promise<TestedBundle> {
-  const documents = await Promise.all(
-    data.map(async (file) => parseDataDocument(await readPolicyFile(file, 'policy/data'), file)),
-  )
-  const content = await readBundle(place)
+  const documents = await readNamedData(data)
+  const content = await readNamedBundle(place)
   how.admit?.(content)
+  checkForms(content, place)
   await openSelfTest()({ content, documents, engine: undefined, tenant: how.tenant }, signal)
   return { content, documents }
 }

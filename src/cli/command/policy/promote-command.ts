@@ -2,7 +2,6 @@ import { lstat } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { CountersignError, quoted } from '../../../errors.ts'
 import { contentOf, type BundleContent } from '../../../policy/bundle-content.ts'
-import { readBundle } from '../../../policy/bundle-place.ts'
 import { signatureFile, verifyBundle } from '../../../policy/bundle-signature.ts'
 import type { PolicyName } from '../../../policy/engine.ts'
 import { openPolicyBase } from '../../../policy/engine.ts'
@@ -12,6 +11,7 @@ import type { Terminal } from '../../terminal.ts'
 import { algorithmOf } from './algorithm.ts'
 import { readTested } from './open-bundle.ts'
 import { lockPlace, previousPlace, replaceAt } from './promote-place.ts'
+import { readNamedBundle } from './read-bundle.ts'
 import { signContent, type SigningOptions } from './sign-content.ts'
 
 export interface PolicyPromoteOptions extends SigningOptions {
@@ -93,7 +93,7 @@ async function readPresent(to: string): Promise<BundleContent | undefined> {
   })
   if (found === undefined) return undefined
   if (!found.isFile()) throw usage(`--to: want=archive, no folder or link got=${quoted(to, 200)}`)
-  return readBundle(to)
+  return readNamedBundle(to)
 }
 
 /** What gateways that follow the place would admit there. */

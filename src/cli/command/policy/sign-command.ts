@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises'
 import { CountersignError } from '../../../errors.ts'
-import { readBundle } from '../../../policy/bundle-place.ts'
 import { verifyBundle } from '../../../policy/bundle-signature.ts'
 import { openTrust } from '../../policy-files.ts'
 import type { Terminal } from '../../terminal.ts'
 import { algorithmOf } from './algorithm.ts'
+import { readNamedBundle, readWhole } from './read-bundle.ts'
 import { signContent } from './sign-content.ts'
 import { writeArchive } from './write-archive.ts'
 
@@ -27,7 +27,7 @@ export async function runPolicySign(
   if (file === undefined) throw new CountersignError('cli/usage', '--key: want=PEM file got=none')
   const algorithm = algorithmOf(options)
   const output = options.output ?? (await archiveAt(place))
-  const content = await readBundle(place)
+  const content = await readWhole(place)
   const { files, known, issuedAt } = await signContent(content, { ...options, key: file })
   // Nothing is given out as signed that whoever verifies would refuse.
   await writeArchive(output, files, (read) => void verifyBundle(read, { keys: [known], scope }))
@@ -66,7 +66,7 @@ export async function runPolicyVerify(
   }
   const algorithm = algorithmOf(options)
   const trust = await openTrust({ keys: [{ id: keyId, algorithm, publicKey }], scope })
-  const content = await readBundle(place)
+  const content = await readNamedBundle(place)
   trust.admit(content)
   const document = { version: 1, ok: true, files: content.files.size - 1 }
   if (options.json === true) terminal.out(`${JSON.stringify(document)}\n`)

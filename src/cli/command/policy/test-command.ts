@@ -2,12 +2,12 @@ import { CountersignError, quoted } from '../../../errors.ts'
 import { isTestName, openRegoSuite } from '../../../policy/author/rego-suite.ts'
 import type { CaseResult, RegoSuite, TestResult } from '../../../policy/author/rego-suite.ts'
 import type { BundleContent } from '../../../policy/bundle-content.ts'
-import { readBundle } from '../../../policy/bundle-place.ts'
 import { Refused } from '../../run-program.ts'
 import type { Terminal } from '../../terminal.ts'
 import { buildBundle, checkTypes } from './build-plan.ts'
 import { isCompiled, planIn } from './open-plan.ts'
 import { findOpa } from './opa.ts'
+import { readWhole } from './read-bundle.ts'
 import { readRuleHeads } from './rego-sources.ts'
 import type { RuleHead } from './rego-sources.ts'
 import { listSources } from './source-files.ts'
@@ -92,7 +92,7 @@ interface Opened {
 }
 
 async function openCompiled(place: string, isCovered: boolean): Promise<Opened> {
-  const suite = openSuite(await readBundle(place), isCovered)
+  const suite = openSuite(await readWhole(place), isCovered)
   if (suite.paths.length > 0) return { suite, skipped: [], functions: [] }
   throw new CountersignError('policy/bundle', 'bundle has no test among its entrypoints', {
     hint: 'test the folder of its sources instead, or build the bundle with each test as an --entrypoint',

@@ -65,7 +65,6 @@ const unreadable: Readonly<Record<string, readonly [Readonly<Record<string, stri
     { 'data.json': '{"a":1,"a":2}' },
     /data\.json: .*is said twice \(policy\/signature\)/,
   ],
-  'data that is not JSON': [{ 'data.json': '{' }, /data\.json is not JSON.*\(policy\/signature\)/],
   'a name that only an extended header can say': [
     { [`${'a'.repeat(125)}.rego`]: '' },
     /archive has an extended header, .*\(policy\/bundle\)/,
