@@ -726,6 +726,11 @@ export const requirements: Readonly<Record<string, Requirement>> = {
       'no rule drops a decision from the log unless the operator lets rules do so, and then the log tells how many each revision has dropped',
     source: 'OPA decision logs, drop; CWE-778, insufficient logging',
   },
+  'policy.log-files-end': {
+    claim:
+      'no file of the decision log takes lines for longer than decisionLog.fileSecondsMax, also while nobody calls',
+    source: 'issue 12, rotated by size and time; CWE-779, logging of excessive data',
+  },
   'policy.upload-loses-nothing': {
     claim:
       'an event that the decision log holds is sent until its receiver has taken it, whole: a crash, a receiver that is down and a log that is full lose none',

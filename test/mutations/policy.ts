@@ -47,6 +47,12 @@ export const policyMutations: readonly Mutation[] = [
     edits: [['if (count !== length)', 'if (false && count !== length)']],
   },
   {
+    claim: 'policy.log-files-end',
+    without: 'the age of a file',
+    file: eventFile,
+    edits: [['if (elapsed() - this.#begunAt < fileSecondsMax * 1000) return', 'return']],
+  },
+  {
     claim: 'policy.steps-bounded',
     without: 'the end of an evaluation that has no fuel left',
     file: 'src/policy/plan/meter.ts',

@@ -18,6 +18,7 @@ import type { EventFile, EventFileHandle } from '../../src/policy/event-file.ts'
 import { moveAside } from '../../src/policy/rotate.ts'
 import { CountersignError } from '../../src/errors.ts'
 import { silentLog } from '../../src/log.ts'
+import { requirement } from '../requirements.ts'
 
 async function emptyFolder(): Promise<AsyncDisposable & { readonly file: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-events-'))
@@ -255,6 +256,7 @@ test('a file that would become too large is put aside, and the oldest goes', asy
 })
 
 test('a file that lines have gone to for long enough is put aside, also while none come', async () => {
+  requirement('policy.log-files-end')
   await using folder = await emptyFolder()
   await writeFile(folder.file, 'of yesterday\n')
   let clock = 0

@@ -8,6 +8,7 @@ import { parseBundle, type Bundle } from '../../pki/bundle.ts'
 import { parseCredentialBundle, type Credential } from '../../pki/credential.ts'
 import { parsePem } from '../../pki/pem.ts'
 import { verifyX509Svid } from '../../pki/x509-svid.ts'
+import { readLogKey } from '../../tlog/log-key.ts'
 import type { GatewayConfig } from '../gateway/gateway-configuration.ts'
 import { acceptHistory } from '../gateway/accept-history.ts'
 import { keyOfThisStart, openHandleKeys } from '../gateway/handle-keys.ts'
@@ -100,14 +101,15 @@ export async function checkPolicy(config: GatewayConfig, signal: AbortSignal): P
   }
 }
 
+const writable = constants.W_OK | constants.X_OK
+
 /** Nothing is written: the gateway that uses the file may be running. */
 export async function checkDecisionLog({
-  decisionLog: { file, fileBytesMax, files },
+  decisionLog: { file, fileBytesMax, files, checkpoints },
   workers,
 }: GatewayConfig): Promise<Judgement> {
   const folder = dirname(file)
   const hint = 'without it every call is refused: give the gateway’s user the right to write there'
-  const writable = constants.W_OK | constants.X_OK
   try {
     await access(folder, writable)
   } catch (error) {
@@ -122,6 +124,8 @@ export async function checkDecisionLog({
   } catch (error) {
     return problem(`decisionLog.file: ${messageOf(error)}`, { hint })
   }
+  const ofKey = checkpoints && (await problemOfLogKey(checkpoints))
+  if (ofKey !== undefined) return ofKey
   const { bavail, bsize } = await statfs(folder)
   const needed = workers * files * fileBytesMax - (there?.size ?? 0)
   if (bavail * bsize >= needed) return ok(`${file} can be written`)
@@ -129,6 +133,26 @@ export async function checkDecisionLog({
   return warning(summary, {
     hint: 'decisionLog.files, decisionLog.fileBytesMax, or a larger volume',
   })
+}
+
+/** One that is to be made is not made here. */
+async function problemOfLogKey({
+  keyFile,
+  makeKey,
+}: NonNullable<GatewayConfig['decisionLog']['checkpoints']>): Promise<Judgement | undefined> {
+  try {
+    const isThere = await stat(keyFile).then(
+      () => true,
+      () => false,
+    )
+    if (makeKey && !isThere) await access(dirname(keyFile), writable)
+    else await readLogKey(keyFile, { make: false })
+    return undefined
+  } catch (error) {
+    return problem(`decisionLog.checkpoints.keyFile: ${messageOf(error)}`, {
+      hint: 'openssl genpkey -algorithm ed25519 makes one, and makeKey: true beside its name, too',
+    })
+  }
 }
 
 export function messageOf(error: unknown): string {

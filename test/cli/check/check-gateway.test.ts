@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { stringify } from 'yaml'
@@ -279,6 +279,28 @@ test('a decision log that could not be written is a problem', async () => {
   const checked = await check({ decisionLog: { file: 'none/decisions.jsonl' } })
   assert.equal(checked.code, 1)
   assert.match(found(checked, 'decision-log').summary, /^decisionLog\.file: ENOENT/)
+})
+
+test('the key of the checkpoints is looked at, and none is made', async () => {
+  const file = 'decisions.jsonl'
+  const judged = async (checkpoints: object): Promise<string> => {
+    const checked = await check({ decisionLog: { file, checkpoints } })
+    const { status, summary } = found(checked, 'decision-log')
+    return `${checked.code} ${status}: ${summary}`
+  }
+  const keyFile = 'log.pem'
+  const ofKey = '1 problem: decisionLog.checkpoints.keyFile: '
+  assert.ok((await judged({ keyFile })).startsWith(`${ofKey}key of the log cannot be read`))
+  assert.match(await judged({ keyFile, makeKey: true }), /^0 ok: /)
+  const nowhere = { keyFile: 'none/log.pem', makeKey: true }
+  assert.ok((await judged(nowhere)).startsWith(`${ofKey}ENOENT`))
+  await assert.rejects(stat(join(folder, keyFile)), { code: 'ENOENT' })
+  await writeFile(join(folder, keyFile), 'no key', { mode: 0o600 })
+  assert.ok((await judged({ keyFile, makeKey: true })).startsWith(`${ofKey}no private key in PEM`))
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
+  await writeFile(join(folder, keyFile), pem)
+  assert.match(await judged({ keyFile }), /^0 ok: /)
 })
 
 test('a handle key of another length is a problem, and good ones are counted', async () => {
