@@ -40,6 +40,15 @@ const exceptions = new Set(
   ),
 )
 
+/** They ask for zones whose clocks were changed, of which we say nothing: each release of the tz database has others. */
+const ofChangedClocks = new Set(
+  ['v0', 'v1'].flatMap((version) =>
+    ['clock with NY tz', 'date with LA tz', 'diff', 'format'].map(
+      (note) => `${version}/time/${note}`,
+    ),
+  ),
+)
+
 const meter = new Meter()
 
 function valueOf(typed: Typed): Value {
@@ -72,11 +81,13 @@ function textOfRows(rows: readonly object[], { sortBindings, ignoreGeneratedVars
 
 /** How a case differs from what OPA wants of it; undefined: it agrees. Throws `UnsupportedPlan`. */
 function differenceOf(each: Case, text: string): string | undefined {
+  if (ofChangedClocks.has(each.note)) throw new UnsupportedPlan('a zone whose clocks were changed')
   if (each.plan === undefined) throw new UnsupportedPlan(`no plan, got=${each.error}`)
   // Numbers of a plan are indices: as JavaScript has them.
   const { plan } = JSON.parse(text) as { readonly plan: object }
   const evaluator = compilePlan(parsePlan(plan), {
     builtins: createBuiltins,
+    timeOf: () => 1_796_083_200_000_000_000,
     subject: 'subject',
   }).withData(each.data ?? {})
   const input = each.inputTerm === undefined ? each.input : valueOf(each.inputTerm)
@@ -148,4 +159,4 @@ console.log(`OPA's own exceptions for plans: ${[...exceptions].join(', ')}`)
 console.log(
   `${count.agree} agree, ${count.differ} differ, ${count.unsupported} unsupported, ${count.excepted} excepted by OPA`,
 )
-if (count.differ > 0 || count.agree < 2780) process.exitCode = 1
+if (count.differ > 0 || count.agree < 3270) process.exitCode = 1

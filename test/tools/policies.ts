@@ -7,12 +7,17 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import manifest from '../../policies/capabilities.json' with { type: 'json' }
 import { buildBundle as buildSources } from '../../src/cli/command/policy/build-plan.ts'
 import { findOpa } from '../../src/cli/command/policy/opa.ts'
+import { openAskedPlan } from '../../src/policy/author/ask-plan.ts'
 import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
 import { entrypoints } from '../../src/policy/engine.ts'
+import { formatInput } from '../../src/policy/input.ts'
 import { instantiate } from '../../src/policy/instance.ts'
+import { fromJson } from '../../src/policy/plan/json.ts'
+import { unordered } from '../../src/policy/second-opinion.ts'
 import { toolPath } from './build.ts'
 import { lintShipped, lintVector } from './lint-vectors.ts'
 import {
@@ -150,6 +155,34 @@ async function checkCapabilities(opa: string, folder: string): Promise<void> {
     instantiate(mergeBundle(await readBundleFiles(folder), []), 64)
   } catch (error) {
     throw new PolicyCheckError(`capabilities: ${(error as Error).message}`, hint)
+  }
+}
+
+/** Rules on the time answer in a module as they do in the plan, to the nanosecond. */
+async function checkClock(opa: string, folder: string): Promise<void> {
+  const archive = join(folder, 'clock.tar.gz')
+  const source = readFileSync(join(vectors, 'clock.rego'), 'utf8')
+  const names = rulesIn(source).map((rule) => `clock/${rule}`)
+  const asked = names.flatMap((name) => ['--entrypoint', name])
+  const known = ['--capabilities', join(policies, 'capabilities.json')]
+  const settings = ['-t', 'wasm', '-O0', '--revision', 'clock', ...known, ...asked]
+  const words = ['build', ...settings, '--output', archive]
+  run(opa, [...words, 'clock.rego'], 'opa check comes first', vectors)
+  run('tar', ['-xzf', archive, '-C', folder], 'put a tar program on the PATH')
+  const module = instantiate(mergeBundle(await readBundleFiles(folder), []), 64)
+  const plan = openAskedPlan(
+    JSON.parse(readFileSync(join(vectors, 'clock.plan.json'), 'utf8')),
+    '{}',
+  )
+  for (const time of ['2026-11-30T23:59:59.999Z', '2026-12-01T00:00:00.000Z']) {
+    const input = { subject: { id: 'a' }, resource: { id: 'read' }, context: { time } }
+    for (const name of names) {
+      const own = unordered(plan.ask(name, fromJson(JSON.stringify(input)), 100_000).value)
+      const given = unordered(module.evaluate(name, formatInput(input)))
+      if (isDeepStrictEqual(given, own)) continue
+      const shown = `plan=${JSON.stringify(own)} module=${JSON.stringify(given)}`
+      throw new PolicyCheckError(`${name} at ${time}: ${shown}`, 'see src/policy/instance.ts')
+    }
   }
 }
 
@@ -297,6 +330,7 @@ async function judgePolicies(write: boolean): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-policies-'))
   try {
     await checkCapabilities(opa, folder)
+    await checkClock(opa, folder)
     checkVectors(opa, folder, write)
     buildBundle(opa, folder)
     if (write) writeBundle(folder)

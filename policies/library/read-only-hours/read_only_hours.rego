@@ -20,10 +20,14 @@ deny contains {"code": "read-only-hours", "message": "from 18:00 to 07:00 UTC on
 
 # METADATA
 # title: Working hours
-# description: Hours are the digits of the time, as RFC 3339 writes it in UTC. A time that is none is outside of them.
+# description: By the clock of UTC, wherever the time was written. A time that is none is outside of them.
 # schemas:
 #   - input: schema.mcp.decision
-working_hours if regex.match(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T(0[7-9]|1[0-7]):.*Z$`, input.context.time)
+working_hours if {
+	[hour, _, _] := time.clock(time.parse_rfc3339_ns(input.context.time))
+	hour >= 7
+	hour < 18
+}
 
 # METADATA
 # title: Only reads

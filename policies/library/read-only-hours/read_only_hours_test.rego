@@ -11,7 +11,11 @@ call(tool, time) := {
 codes(tool, time) := {denial.code | some denial in custom.deny with input as call(tool, time)}
 
 test_in_working_hours[name] if {
-	some name, time in {"first": "2026-11-30T07:00:00.000Z", "last": "2026-11-30T17:59:59.999Z"}
+	some name, time in {
+		"first": "2026-11-30T07:00:00.000Z",
+		"last": "2026-11-30T17:59:59.999Z",
+		"another zone": "2026-11-30T20:00:00+09:00",
+	}
 	not "read-only-hours" in codes("write_file", time)
 }
 
