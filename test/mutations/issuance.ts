@@ -105,6 +105,20 @@ export const issuanceMutations: readonly Mutation[] = [
   },
   {
     claim: 'signer.key-of-one-pod',
+    without: 'the keys that were remembered when their table was full',
+    file: 'src/signer/issue/key-history.ts',
+    edits: [['put(next, key, {', 'if (count < 0) put(next, key, {']],
+    tests: ['test/signer/issue/key-history.test.ts'],
+  },
+  {
+    claim: 'signer.key-of-one-pod',
+    without: 'who held a key first',
+    file: 'src/signer/issue/key-history.ts',
+    edits: [['if (held !== undefined) {', 'if (held !== undefined && ownerAt(held) === podUid) {']],
+    tests: ['test/signer/issue/key-history.test.ts'],
+  },
+  {
+    claim: 'signer.key-of-one-pod',
     without: 'the look at requests that were made before',
     file: 'src/signer/issue/issuance.ts',
     edits: [['options.earlier?.(claims.asked)', 'undefined']],

@@ -6,22 +6,8 @@ import type {
   LoggedRecord,
 } from '../../ledger/record.ts'
 
+import { createKeyHistory, type KeyHistory, type KeyHolder } from './key-history.ts'
 import { createPodPace, type PodPace } from './pod-pace.ts'
-
-/** Which pod a public key was issued to. A key that moves to another pod was copied: that is refused. */
-export interface KeyHistory {
-  /** The UID of the pod that holds the key, undefined for a key never seen. */
-  ownerOf(spkiSha256: string): string | undefined
-  /** The UID of the request that it was issued to first. */
-  requestOf(spkiSha256: string): string | undefined
-  /** Remembers the key until so many milliseconds of the clock; the first pod and the first request to hold it keep it. */
-  remember(spkiSha256: string, holder: KeyHolder, until: number): void
-}
-
-export interface KeyHolder {
-  readonly podUid: string
-  readonly requestUid: string
-}
 
 /** An intent that has no result yet: something may have been signed, and may have been published. */
 export interface OpenIntent {
@@ -60,9 +46,6 @@ const keyMemorySeconds = 86_400
 export function historySince(now: number): number {
   return now - keyMemorySeconds * 1000
 }
-
-/** After so many additions the expired keys are swept out. */
-const sweepEvery = 1024
 
 export function createHistory(now: () => number): History {
   return {
@@ -129,7 +112,8 @@ export function rememberIntent(
 ): void {
   const { spkiSha256, pod, request } = intent
   const endsAt = Date.parse(intent.notAfter)
-  rememberIssued(keys, spkiSha256, { podUid: pod.uid, requestUid: request.uid, endsAt })
+  const requestUid = request.kind === undefined ? '' : request.uid
+  rememberIssued(keys, spkiSha256, { podUid: pod.uid, requestUid, endsAt })
   if (request.kind !== undefined) pace.note(pod.uid, Date.parse(intent.time))
 }
 
@@ -140,30 +124,6 @@ export function rememberIssued(
   { endsAt, ...holder }: KeyHolder & { readonly endsAt: number },
 ): void {
   keys.remember(spkiSha256, holder, endsAt + keyMemorySeconds * 1000)
-}
-
-function createKeyHistory(now: () => number): KeyHistory {
-  const owners = new Map<string, KeyHolder & { readonly until: number }>()
-  let additions = 0
-  const sweep = (): void => {
-    for (const [key, { until }] of owners) if (until < now()) owners.delete(key)
-  }
-  const holderOf = (spkiSha256: string): KeyHolder | undefined => {
-    const owner = owners.get(spkiSha256)
-    return owner === undefined || owner.until < now() ? undefined : owner
-  }
-  return {
-    ownerOf: (spkiSha256) => holderOf(spkiSha256)?.podUid,
-    requestOf: (spkiSha256) => holderOf(spkiSha256)?.requestUid,
-    remember(spkiSha256, holder, until) {
-      const { podUid, requestUid } = holderOf(spkiSha256) ?? holder
-      if (podUid !== holder.podUid) return
-      const known = owners.get(spkiSha256)?.until ?? 0
-      owners.set(spkiSha256, { podUid, requestUid, until: Math.max(until, known) })
-      additions += 1
-      if (additions % sweepEvery === 0) sweep()
-    },
-  }
 }
 
 function createOpenIntents(): OpenIntents {

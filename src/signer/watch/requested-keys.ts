@@ -2,7 +2,8 @@ import type { Informer } from '../../kubernetes/informer.ts'
 import type { PodCertificateRequest } from '../../kubernetes/pod-certificate-request.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { rememberIssued, type KeyHistory } from '../issue/history.ts'
+import { rememberIssued } from '../issue/history.ts'
+import type { KeyHistory } from '../issue/key-history.ts'
 import { askedKeySha256, holderUid } from '../verdict/asked-key.ts'
 
 export interface RequestedKeysOptions {
@@ -103,10 +104,11 @@ function isBefore(left: string, right: string): boolean {
 /** By whichever replica: what it may be used for is the same. */
 function rememberAnswered(
   { keys, lifetimeSecondsMax, now, log, metrics }: RequestedKeysOptions,
-  { metadata, status }: PodCertificateRequest,
+  { metadata, status, stated }: PodCertificateRequest,
   { sha256, holder }: { readonly sha256: string; readonly holder: string },
 ): void {
-  const { namespace, name, uid: requestUid } = metadata
+  const { namespace, name, uid } = metadata
+  const requestUid = stated === undefined ? '' : uid
   const endsAt = status.notAfter?.getTime() ?? now() + lifetimeSecondsMax * 1000
   const first = keys.ownerOf(sha256)
   rememberIssued(keys, sha256, { podUid: holder, requestUid, endsAt })
