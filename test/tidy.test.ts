@@ -268,6 +268,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/gateway/permit',
     'src/gateway/trace',
     'src/gateway/upstream',
+    'src/gateway/history',
     'src/gateway/workers',
     'src/agent',
     'src/toolserver',

@@ -452,8 +452,15 @@ export const policyMutations: readonly Mutation[] = [
     claim: 'policy.history-shared',
     without: 'the look how many replicas serve',
     file: 'src/cli/gateway/accept-history.ts',
-    edits: [['facts === undefined || (replicas === 1 && workers === 1)', 'facts !== null']],
+    edits: [['facts === undefined || replicas === 1', 'facts !== null']],
     tests: ['test/cli/gateway/accept-history.test.ts'],
+  },
+  {
+    claim: 'policy.history-shared',
+    without: 'the end of the turns of a process that has ended',
+    file: 'src/gateway/history/carried-history.ts',
+    edits: [['for (const turn of open?.values() ?? []) turn.end()', '']],
+    tests: ['test/gateway/history/carried-history.test.ts'],
   },
   {
     claim: 'policy.history-recorded',

@@ -5,6 +5,7 @@ import { watchClaims } from '../../gateway/caller/claim-watch.ts'
 import { watchNamespaces } from '../../gateway/caller/namespace-watch.ts'
 import { watchPods } from '../../gateway/caller/pod-watch.ts'
 import { watchRevocations } from '../../gateway/caller/revocation-watch.ts'
+import type { HistoryStore } from '../../gateway/history/history-store.ts'
 import {
   approvalRights,
   claimRights,
@@ -138,6 +139,8 @@ export interface OpenGatewayOptions {
   readonly labels?: Readonly<Record<string, string>>
   /** Whether it says of ToolServers that they are served; of several workers one does. Default true. */
   readonly tellsStatus?: boolean
+  /** Of all processes of a start; one alone keeps its own. */
+  readonly history?: HistoryStore | undefined
   /** Ends a start that waits for its policy. */
   readonly signal?: AbortSignal | undefined
 }
@@ -157,7 +160,7 @@ export async function openGateway(
   config: GatewayConfig,
   options: OpenGatewayOptions,
 ): Promise<OpenGateway> {
-  const { log, now, metrics, tellsStatus = true, signal } = options
+  const { log, now, metrics, tellsStatus = true, signal, history } = options
   await using opened = new AsyncDisposableStack()
   const handleKeys = opened.use(await openHandleKeys(config, options))
   const settings = { ...settingsOf(config), handleKeys, ...ownMeans(config, log) }
@@ -196,7 +199,7 @@ export async function openGateway(
     const sources = { ...watches, credential, trustBundle, foreign, authorizer }
     const toolChanged =
       events && ((change: ToolChange) => events.tell(tools.objectOf(change.server), change))
-    const recorded = { decisionLog: shadowed(decisionLog, policy.candidate?.shadow) }
+    const recorded = { decisionLog: shadowed(decisionLog, policy.candidate?.shadow), history }
     const process = { ...recorded, toolChanged, ready, probes: true, tracer, now, log, metrics }
     const made = await listening('listen', config.listen, () =>
       createGateway({ ...settings, upstreams: tools.current(), ...sources, ...process }),

@@ -1,4 +1,5 @@
 import type { FromWorker, ToWorker } from '../../gateway/workers/messages.ts'
+import { createCarriedHistory, type HistoryAnswer } from '../../gateway/history/carried-history.ts'
 import { CountersignError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import { createMetrics } from '../../metrics.ts'
@@ -16,6 +17,8 @@ interface Primary {
   /** Resolves when this process is to end. */
   readonly ended: Promise<void>
   onCount(answer: (ask: number) => void): void
+  /** What is answered to what was carried there. */
+  onCarried(hear: (message: unknown) => void): void
   tell(message: FromWorker): Promise<void>
 }
 
@@ -29,7 +32,11 @@ export async function runWorker(terminal: Terminal): Promise<void> {
     const settings = { log, now: Date.now, ofThisStart: Buffer.from(ofThisStart) }
     const tellsStatus = number === 1
     const labels = { worker: String(number) }
-    await serve({ ...settings, primary, config, labels, tellsStatus })
+    const history = createCarriedHistory({
+      send: (message) => void primary.tell({ kind: 'carried', message }),
+    })
+    primary.onCarried((message) => history.hear(message as HistoryAnswer))
+    await serve({ ...settings, history, primary, config, labels, tellsStatus })
   } catch (error) {
     log.debug({ error }, 'ended by an error')
     await primary.tell({ kind: 'failed', failure: failureOf(error) })
@@ -48,7 +55,7 @@ async function serve({
 } & Pick<WorkerSettings, 'config'> &
   Pick<
     Parameters<typeof openGateway>[1],
-    'ofThisStart' | 'labels' | 'tellsStatus'
+    'ofThisStart' | 'labels' | 'tellsStatus' | 'history'
   >): Promise<void> {
   const metrics = createMetrics({ process: true })
   await using opened = new AsyncDisposableStack()
@@ -83,10 +90,12 @@ function openPrimary({ signal }: Terminal): Primary {
   const begin = Promise.withResolvers<WorkerSettings>()
   const end = Promise.withResolvers<void>()
   let count = (_ask: number): void => {}
+  let carried = (_message: unknown): void => {}
   signal.addEventListener('abort', () => end.resolve(), { once: true })
   process.on('message', (message: ToWorker<WorkerSettings>) => {
     if (message.kind === 'begin') begin.resolve(message.settings)
     else if (message.kind === 'end') end.resolve()
+    else if (message.kind === 'carried') carried(message.message)
     else count(message.ask)
   })
   const tell = (message: FromWorker): Promise<void> =>
@@ -100,6 +109,9 @@ function openPrimary({ signal }: Terminal): Primary {
     ended: end.promise,
     onCount(answer) {
       count = answer
+    },
+    onCarried(hear) {
+      carried = hear
     },
     tell,
   }

@@ -1,4 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
+import { serveHistory, type HistoryAsk } from '../../gateway/history/carried-history.ts'
+import { createKeptHistory } from '../../gateway/history/kept-history.ts'
 import { limitsOfWorker } from '../../gateway/limits.ts'
 import type { FromWorker, ToWorker, WorkerProcess } from '../../gateway/workers/messages.ts'
 import { createWorkers, type Workers } from '../../gateway/workers/workers.ts'
@@ -34,6 +36,7 @@ export async function runWorkers(
   const { log, now = Date.now } = options
   await using opened = new AsyncDisposableStack()
   const metrics = createMetrics({ process: true })
+  const histories = createKeptHistory({ ...config.limits, now })
   let workers: Workers | undefined
   const conditions = (): readonly Condition[] => workers?.conditions() ?? [beginning]
   const admin = opened.use(
@@ -43,6 +46,7 @@ export async function runWorkers(
       metrics: {
         contentType: metrics.contentType,
         page: async () => {
+          metrics.set('countersign_gateway_history_identities', histories.size)
           const [own, others] = await Promise.all([metrics.snapshot(), workers?.snapshots()])
           return formatMetrics([own, ...(others ?? [])])
         },
@@ -56,10 +60,16 @@ export async function runWorkers(
   const { graceSeconds, callSecondsMax } = config.drain
   cluster.schedulingPolicy = cluster.SCHED_RR
   cluster.setupPrimary({ serialization: 'advanced' })
+  const history = serveHistory(histories)
   const all = createWorkers<WorkerSettings>({
     count: config.workers,
     fork: forkWorker,
     settingsOf: (number) => ({ number, config: configOfWorker(config, number), ofThisStart }),
+    carried: (number, message, answer) =>
+      void history.hear(number, message as HistoryAsk, answer).catch((error: unknown) => {
+        log.error({ error, worker: number }, 'histories are not known')
+      }),
+    gone: (number) => history.gone(number),
     endMilliseconds: (graceSeconds + callSecondsMax) * 1000 + endMillisecondsMore,
     now,
     log,

@@ -7,6 +7,8 @@ export type ToWorker<Settings> =
   | { readonly kind: 'begin'; readonly settings: Settings }
   /** Answered with `counted`. */
   | { readonly kind: 'count'; readonly ask: number }
+  /** For what it does, in the words of that. */
+  | { readonly kind: 'carried'; readonly message: unknown }
   /** Drain, and end. */
   | { readonly kind: 'end' }
 
@@ -33,6 +35,8 @@ export type FromWorker =
       readonly pages: WorkerPages
     }
   | { readonly kind: 'failed'; readonly failure: StartFailure }
+  /** Of what it does, for whoever has started it. */
+  | { readonly kind: 'carried'; readonly message: unknown }
   | { readonly kind: 'counted'; readonly ask: number; readonly snapshot: MetricsSnapshot }
 
 /** One process. */

@@ -26,6 +26,10 @@ export interface WorkersOptions<Settings> {
   readonly settingsOf: (number: number) => Settings
   /** How long they may take to end, when they are told to. */
   readonly endMilliseconds: number
+  /** Told what a worker says of what it does, with how to answer it. */
+  readonly carried?: (number: number, message: unknown, answer: (message: unknown) => void) => void
+  /** Told that the process of a worker has ended: what follows is of another one. */
+  readonly gone?: (number: number) => void
   readonly after?: After
   readonly now: () => number
   readonly log: Log
@@ -49,6 +53,7 @@ export function createWorkers<Settings>(options: WorkersOptions<Settings>): Work
 
   function heard(number: number, message: FromWorker): void {
     if (message.kind === 'counted') counts.counted(number, message.ask, message.snapshot)
+    if (message.kind === 'carried') carry(places[number - 1], message.message, options)
     if (message.kind === 'failed') failed(number, message.failure)
     const all =
       places.length === count && places.every(({ conditions }) => conditions !== undefined)
@@ -58,8 +63,7 @@ export function createWorkers<Settings>(options: WorkersOptions<Settings>): Work
   }
   function failed(number: number, failure: StartFailure): void {
     if (hasBegun) {
-      const { code, message: detail } = failure
-      log.error({ worker: number, code, detail }, 'worker could not begin')
+      log.error({ worker: number, ...detailOf(failure) }, 'worker could not begin')
       return
     }
     // Whoever started us tells it, once: the others would only say the same.
@@ -68,6 +72,7 @@ export function createWorkers<Settings>(options: WorkersOptions<Settings>): Work
   }
   function exited(number: number, how: string): void {
     counts.retire(number)
+    options.gone?.(number)
     if (ending) {
       if (!places.some(({ hasProcess }) => hasProcess)) nobody.resolve()
       return
@@ -106,6 +111,19 @@ export function createWorkers<Settings>(options: WorkersOptions<Settings>): Work
       cancel()
     },
   }
+}
+
+function carry<Settings>(
+  place: Place<Settings> | undefined,
+  message: unknown,
+  { carried }: WorkersOptions<Settings>,
+): void {
+  if (place === undefined) return
+  carried?.(place.number, message, (answer) => place.tell({ kind: 'carried', message: answer }))
+}
+
+function detailOf({ code, message }: StartFailure): object {
+  return { code, detail: message }
 }
 
 function errorOf({ code, message, hint }: StartFailure): Error {

@@ -38,6 +38,8 @@ interface Rig {
   readonly workers: Workers
   /** In the order in which they were started. */
   readonly processes: FakeProcess[]
+  /** Whose process has ended. */
+  readonly gone: readonly number[]
   readonly page: () => Promise<string>
   /** Lets that much time go by. */
   readonly pass: (milliseconds: number) => void
@@ -45,6 +47,7 @@ interface Rig {
 
 function openRig(count = 2): Rig {
   const processes: FakeProcess[] = []
+  const gone: number[] = []
   const due = new Set<{ readonly at: number; readonly work: () => void }>()
   let time = 0
   const metrics = createMetrics()
@@ -56,6 +59,8 @@ function openRig(count = 2): Rig {
       return process
     },
     settingsOf: (number) => number * 10,
+    carried: (number, message, answer) => answer([number, message]),
+    gone: (number) => void gone.push(number),
     endMilliseconds: 1000,
     after(milliseconds, work) {
       const entry = { at: time + milliseconds, work }
@@ -69,6 +74,7 @@ function openRig(count = 2): Rig {
   return {
     workers,
     processes,
+    gone,
     page: async () => {
       const counted = workers.snapshots()
       return formatMetrics([await metrics.snapshot(), ...(await counted)])
@@ -236,4 +242,13 @@ test('told to end, all are told, waited for, and ended at last', async () => {
   await ended
   pass(60_000)
   assert.equal(processes.length, 2)
+})
+
+test('what a worker says of what it does is passed on with its number, and answered to it alone', () => {
+  const { processes, gone } = openRig()
+  processes[1]?.say({ kind: 'carried', message: 'who' })
+  assert.deepEqual(processes[1]?.told, [{ kind: 'carried', message: [2, 'who'] }])
+  assert.deepEqual(processes[0]?.told, [])
+  processes[1]?.exit('signal SIGKILL')
+  assert.deepEqual(gone, [2])
 })
