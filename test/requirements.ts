@@ -264,7 +264,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'signer.revocations-travel': {
     claim:
-      'what is revoked on the hub for a trust domain is revoked in its cluster within seconds, is put back there, and is lifted by the hub alone: not while it cannot be read',
+      'what is revoked on the hub for a trust domain is revoked in its cluster within seconds, is put back there, and is lifted by what the hub says of it alone: not while it cannot be read, and not by its absence',
     source: 'issue 11, item 5: revocation travels',
   },
   'signer.policy-only-narrows': {

@@ -57,8 +57,8 @@ export interface Carrying extends AsyncDisposable {
 }
 
 /**
- * Makes the Revocations of the hub that name this trust domain Revocations of the cluster that is signed for, round after round. One that is lifted
- * there is lifted here; while the hub cannot be read, or one of its Revocations cannot, everything stays.
+ * Makes the Revocations of the hub that name this trust domain Revocations of the cluster that is signed for, round after round. One that names it
+ * no more is lifted here; while the hub cannot be read, or one of its Revocations cannot, everything stays, and so does what the hub has no more.
  */
 export function carryRevocations(options: CarryOptions): Carrying {
   const { log, delay = realDelay, random = Math.random } = options
@@ -67,11 +67,12 @@ export function carryRevocations(options: CarryOptions): Carrying {
   const { signal } = closing
   let lastAt = clock()
   let problem: string | undefined = 'not looked yet'
+  let kept = 0
 
   async function rounds(): Promise<void> {
     for (let failures = 0; !signal.aborted;) {
       try {
-        await carryOnce(options, signal)
+        kept = await carryOnce(options, signal)
         failures = 0
         lastAt = clock()
         problem = undefined
@@ -90,10 +91,12 @@ export function carryRevocations(options: CarryOptions): Carrying {
   return {
     condition() {
       const seconds = Math.floor((clock() - lastAt) / 1000)
-      const ok = seconds <= lostSecondsMax
+      const isLost = seconds > lostSecondsMax
       const why = problem ?? 'a round has not ended yet'
-      const reason = ok ? `as on ${options.from}` : `not carried for ${seconds} s: ${why}`
-      return { name: 'revocations of the hub', ok, reason, optional: true }
+      const reason = isLost
+        ? `not carried for ${seconds} s: ${why}`
+        : `as on ${options.from}${kept > 0 ? `, and ${kept} that it has no more` : ''}`
+      return { name: 'revocations of the hub', ok: !isLost, reason, optional: true }
     },
     async [Symbol.asyncDispose]() {
       closing.abort()
@@ -102,10 +105,14 @@ export function carryRevocations(options: CarryOptions): Carrying {
   }
 }
 
-/** One round. What is missing is made before anything is lifted, and one that is refused keeps no other from being carried. */
-export async function carryOnce(options: CarryOptions, signal: AbortSignal): Promise<void> {
+/**
+ * One round. What is missing is made before anything is lifted, and one that is refused keeps no other from being carried. Lifted is what the hub
+ * has and says of that it is not for this trust domain: one that it has no more it may have lost, as another cluster in its place has none. Gives how
+ * many stay for that.
+ */
+export async function carryOnce(options: CarryOptions, signal: AbortSignal): Promise<number> {
   const { client, from, trustDomain, log } = options
-  const wanted = await wantedOf(options, signal)
+  const { wanted, known: onHub } = await readHub(options, signal)
   // All of them: the mark of one that was carried may have been taken away, and its name is taken all the same.
   const there = await listObjects(client, carriable, { signal })
   const isCarried = ({ metadata: { labels, annotations } }: RevocationText): boolean =>
@@ -130,25 +137,38 @@ export async function carryOnce(options: CarryOptions, signal: AbortSignal): Pro
       () => log.info({ name, from }, 'a revocation of the hub is carried'),
     )
   }
-  for (const { metadata } of there.filter(isCarried)) {
+  const unwanted = there.filter((each) => isCarried(each) && !wanted.has(each.metadata.name))
+  const lifted = unwanted.filter(({ metadata }) => onHub.has(metadata.name))
+  for (const { metadata } of lifted) {
     const { name } = metadata
-    if (wanted.has(name)) continue
     await change(
       () => removeObject(client, revocationTexts, { metadata, signal }),
-      () => log.info({ name, from }, 'a revocation was lifted on the hub'),
+      () => log.warn({ name, from }, 'a revocation was lifted on the hub'),
     )
   }
   if (refused.length > 0) throw refused[0]
+  return unwanted.length - lifted.length
 }
 
-/** By the names that they are to have. */
-async function wantedOf(
+/** By the names that they are to have: those for this trust domain, and all that the hub knows, whatever they are for. */
+async function readHub(
   { hub, trustDomain }: CarryOptions,
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, RevocationText['spec']>> {
+): Promise<{
+  readonly wanted: ReadonlyMap<string, RevocationText['spec']>
+  readonly known: ReadonlySet<string>
+}> {
   const all = await listObjects(hub, carriable, { signal })
   const ours = all.filter(({ metadata }) => metadata.annotations[trustDomainKey] === trustDomain)
-  return new Map(ours.map(({ metadata, spec }) => [`carried-${metadata.uid}`, spec]))
+  return {
+    wanted: new Map(ours.map(({ metadata, spec }) => [nameOf(metadata), spec])),
+    known: new Set(all.map(({ metadata }) => nameOf(metadata))),
+  }
+}
+
+/** No two are of one UID, and one that is made anew has another. */
+function nameOf({ uid }: RevocationText['metadata']): string {
+  return `carried-${uid}`
 }
 
 async function write(

@@ -63,7 +63,7 @@ export const carriedMutations: readonly Mutation[] = [
     claim: 'signer.revocations-travel',
     without: 'the time of a round that does not end',
     file,
-    edits: [['const ok = seconds', 'const ok = problem === undefined || seconds']],
+    edits: [['const isLost = seconds', 'const isLost = problem !== undefined && seconds']],
     tests,
   },
   {
@@ -78,6 +78,13 @@ export const carriedMutations: readonly Mutation[] = [
     without: 'the leaving out of labels',
     file,
     edits: [['labels: (key) => key === carriedFromKey', "labels: (key) => key !== ''"]],
+    tests,
+  },
+  {
+    claim: 'signer.revocations-travel',
+    without: 'the look at whether the hub has it still',
+    file,
+    edits: [['unwanted.filter(({ metadata }) => onHub.has(metadata.name))', 'unwanted']],
     tests,
   },
 ]

@@ -20,7 +20,8 @@ interface World {
   readonly hub: FakeCluster
   readonly edge: FakeCluster
   readonly options: CarryOptions
-  readonly round: () => Promise<void>
+  /** Gives how many are kept though the hub has them no more. */
+  readonly round: () => Promise<number>
   /** What the gateways of the edge refuse, by who is meant. */
   readonly revoked: () => readonly unknown[]
 }
@@ -50,6 +51,11 @@ function revoke(
   const annotations = { 'countersign.dev/trust-domain': to }
   const metadata = { name, uid: `uid-of-${name}`, annotations }
   hub.put(plural, { metadata, spec: { podUID: name, reason: 'a test', ...more } })
+}
+
+/** It stays there until it was seen that it names nobody any more. */
+function lift(hub: FakeCluster, name: string): void {
+  revoke(hub, name, { to: '' })
 }
 
 test('what is revoked on the hub for a trust domain is revoked in its cluster, and nothing else is', async () => {
@@ -91,16 +97,40 @@ test('what is lifted on the hub is lifted here, and what was made here, or comes
   requirement('signer.revocations-travel')
   const { hub, edge, round, revoked } = openWorld()
   revoke(hub, 'one')
+  revoke(hub, 'two')
   edge.put(plural, { metadata: { name: 'carried-own' }, spec: { podUID: 'own', reason: '' } })
   const labels = { 'countersign.dev/carried-from': 'elsewhere' }
   const annotations = { 'countersign.dev/carried-for': 'edge-1.example' }
   const metadata = { name: 'theirs', labels, annotations }
   edge.put(plural, { metadata, spec: { podUID: 'theirs', reason: '' } })
   await round()
-  assert.deepEqual(revoked(), ['one', 'own', 'theirs'])
-  hub.remove(plural, 'one')
-  await round()
-  assert.deepEqual(revoked(), ['own', 'theirs'])
+  assert.deepEqual(revoked(), ['one', 'own', 'theirs', 'two'])
+  lift(hub, 'one')
+  assert.equal(await round(), 0)
+  assert.deepEqual(revoked(), ['own', 'theirs', 'two'])
+})
+
+test('what the hub has no more stays, whatever else it has, and that is said', async () => {
+  requirement('signer.revocations-travel')
+  const { hub, edge, options, round, revoked } = openWorld()
+  for (const name of ['one', 'two']) revoke(hub, name)
+  assert.equal(await round(), 0)
+  for (const name of ['one', 'two']) hub.remove(plural, name)
+  assert.equal(await round(), 2)
+  // As a cluster that is made anew has them: of the same name, and of another UID.
+  revoke(hub, 'three')
+  assert.equal(await round(), 2)
+  assert.equal(await round(), 2)
+  assert.deepEqual(revoked(), ['one', 'three', 'two'])
+  const delay: CarryOptions['delay'] = (_, ended) =>
+    new Promise((resolve) => ended?.addEventListener('abort', () => resolve()))
+  await using carrying = carryRevocations({ ...options, delay })
+  const said = 'as on hub, and 2 that it has no more'
+  await eventually('it is said', () => carrying.condition().reason === said)
+  // Here they are lifted by whoever deletes them.
+  for (const name of ['one', 'two']) edge.remove(plural, `carried-uid-of-${name}`)
+  assert.equal(await round(), 0)
+  assert.deepEqual(revoked(), ['three'])
 })
 
 test('while the hub cannot be read, or one of its Revocations cannot, everything stays', async () => {
@@ -108,7 +138,7 @@ test('while the hub cannot be read, or one of its Revocations cannot, everything
   const { hub, round, revoked } = openWorld()
   revoke(hub, 'one')
   await round()
-  hub.remove(plural, 'one')
+  lift(hub, 'one')
   hub.fail(() => true, { kind: 'refuse', status: 404 })
   await assert.rejects(round(), { code: 'kubernetes/api' })
   hub.put(plural, { metadata: { name: 'odd' } })
@@ -143,7 +173,7 @@ for (const fault of faults) {
         revoke(hub, 'stays')
         revoke(hub, 'lifted')
         await round()
-        hub.remove(plural, 'lifted')
+        lift(hub, 'lifted')
         revoke(hub, 'stays', { more: { tenant: 'acme' } })
         revoke(hub, 'new')
         let requests = -1
@@ -191,14 +221,15 @@ test('one that is marked as carried no more is put back, whatever else was made 
   requirement('signer.revocations-travel')
   const { hub, edge, round, revoked } = openWorld()
   revoke(hub, 'one')
+  revoke(hub, 'two')
   await round()
   const name = 'carried-uid-of-one'
   edge.put(plural, { metadata: { name }, spec: { podUID: 'nobody', reason: '' } })
   await round()
-  assert.deepEqual(revoked(), ['one'])
-  hub.remove(plural, 'one')
+  assert.deepEqual(revoked(), ['one', 'two'])
+  lift(hub, 'one')
   await round()
-  assert.deepEqual(revoked(), [])
+  assert.deepEqual(revoked(), ['two'])
 })
 
 test('two signers of one cluster, each for its own trust domain, lift nothing of each other', async () => {
@@ -211,7 +242,7 @@ test('two signers of one cluster, each for its own trust domain, lift nothing of
   await carryOnce(other, signal)
   await round()
   assert.deepEqual(revoked(), ['one', 'two'])
-  hub.remove(plural, 'two')
+  lift(hub, 'two')
   await round()
   assert.deepEqual(revoked(), ['one', 'two'])
   await carryOnce(other, signal)
