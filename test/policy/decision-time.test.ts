@@ -4,7 +4,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { silentMetrics } from '../../src/metrics.ts'
 import { openAskedPlan } from '../../src/policy/author/ask-plan.ts'
+import { explainDecision } from '../../src/policy/author/explain.ts'
 import { guardedInput, HiddenRead } from '../../src/policy/author/logged-decision.ts'
+import type { LoggedDecision } from '../../src/policy/author/logged-decision.ts'
+import { nearestPermits } from '../../src/policy/author/nearest-permits.ts'
+import { openRegoSuite } from '../../src/policy/author/rego-suite.ts'
+import { measureRules } from '../../src/policy/author/rule-times.ts'
 import { timeOf } from '../../src/policy/decision-time.ts'
 import type { InputText } from '../../src/policy/input.ts'
 import { fromJson } from '../../src/policy/plan/json.ts'
@@ -68,6 +73,51 @@ test('a decision of yesterday is replayed in the time of yesterday', () => {
   const asked = openAskedPlan(plan, '{}')
   const logged = fromJson(JSON.stringify(inputAt(yesterday)))
   assert.equal(asked.ask('clock/hour', logged, 100_000).value, 23)
+})
+
+/** As a log has it. */
+function loggedAt(time: string): LoggedDecision {
+  const input = fromJson(JSON.stringify(inputAt(time)))
+  const rules = { revision: 'r', digest: 'd' }
+  return {
+    ...rules,
+    id: '1',
+    path: 'clock/decision',
+    input,
+    hidden: [],
+    result: undefined,
+    hiddenResult: [],
+  }
+}
+
+test('a decision is explained and measured in its own time', async () => {
+  requirement('policy.time-of-record')
+  const rules = { plan, dataText: '{}' }
+  for (const [time, isLate, shown] of [
+    [yesterday, true, '23:59'],
+    [today, false, '00:00'],
+  ] as const) {
+    const decision = loggedAt(time)
+    assert.equal(explainDecision(decision, rules).result?.allow, isLate)
+    assert.deepEqual(nearestPermits(decision, rules).agent, [`${shown} (hour)`])
+    const how = { rounds: 1, warm: 0, elapsed: () => 0, signal: new AbortController().signal }
+    const measured = await measureRules(rules, [decision], how)
+    // Without a time the rule would end before it has looked at a clock.
+    const hour = measured?.rules.find(({ path }) => path === 'clock/hour')
+    assert.ok((hour?.steps ?? 0) > 4, `${hour?.steps}`)
+  }
+})
+
+test('tests of rules have one time, that of the machine unless told', () => {
+  requirement('policy.time-of-record')
+  const outcomes = (at?: number): readonly string[] => {
+    const suite = openRegoSuite(plan, '{}', at === undefined ? {} : { at })
+    return suite.paths.map((path) => `${path} ${suite.run(path).outcome}`)
+  }
+  const late = ['clock/test_late pass', 'clock/test_present pass']
+  assert.deepEqual(outcomes(Date.parse(yesterday)), late)
+  assert.deepEqual(outcomes(0), ['clock/test_late fail', 'clock/test_present fail'])
+  assert.equal(outcomes()[1], 'clock/test_present pass')
 })
 
 test('a time that a mask has hidden is not guessed', () => {

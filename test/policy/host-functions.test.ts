@@ -75,3 +75,9 @@ test('the capabilities have no randomness, no network and no word on a signature
   )
   assert.deepEqual(capabilities.allow_net, [])
 })
+
+test('the time of a module is that of the decision, and no other one', () => {
+  requirement('policy.time-of-record')
+  assert.equal(createHostFunctions(() => 5)['time.now_ns']?.(), 5)
+  assert.equal(hostFunctions['time.now_ns']?.(), undefined)
+})

@@ -22,3 +22,13 @@ mocked := result if result := now with time.now_ns as 5
 elsewhere := result if result := now with input as {"context": {"time": "2000-01-01T00:00:00Z"}}
 
 exact := 1785542400123456789 + time.parse_duration_ns("1ns")
+
+is_late := hour == 23
+
+decision := {"allow": is_late, "reasons": [reason], "obligations": []}
+
+reason := {"code": "hour", "message": time.format([now, "UTC", "15:04"]), "audience": "agent"}
+
+test_late := is_late
+
+test_present := now > 1796000000000000000
