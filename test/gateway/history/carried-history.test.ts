@@ -25,7 +25,7 @@ interface Processes {
 /** What crosses between processes is a copy. */
 function open(): Processes {
   const server = serveHistory(
-    createKeptHistory({ ...shares, historyIdentitiesMax: 64, now: () => 0 }),
+    createKeptHistory({ ...shares, historyIdentitiesMax: 64, now: () => 0, after: () => () => {} }),
   )
   const asked: HistoryAsk[] = []
   return {

@@ -40,16 +40,18 @@ export async function lintSources(opa: Opa, place: string): Promise<readonly War
     files.push({ file: name, module: await parse(opa, name) })
   }
   const schemas = await readSchemas(sources)
-  const ofRules = lintPolicy(files, (name) => schemas.get(name))
-  return [...ofRules, ...(await lintData(sources, schemas))]
+  const ofData = await lintData(sources, schemas)
+  const ofRules = lintPolicy(files, (name) => schemas.get(name), ofData.facts)
+  return [...ofRules, ...ofData.warnings]
 }
 
-/** Grants, in whichever of the documents they stand. */
+/** Grants, in whichever of the documents they stand, and what all of them declare to be kept. */
 async function lintData(
   { places, files }: Sources,
   schemas: ReadonlyMap<string, unknown>,
-): Promise<readonly Warning[]> {
+): Promise<{ readonly warnings: readonly Warning[]; readonly facts: ReadonlySet<string> }> {
   const warnings: Warning[] = []
+  const facts = new Set<string>()
   let left = bundleOctetsMax
   for (const place of places) {
     for (const file of files.filter((each) => basename(each) === 'data.json')) {
@@ -63,6 +65,8 @@ async function lintData(
         (of, name) => ({ [name]: of }),
         parseJson(file, text),
       )
+      const { history = {} } = (data ?? {}) as { readonly history?: object }
+      for (const name of Object.keys(history)) facts.add(name)
       const findings = lintGrants(data, schemas)
       const rowOf = findings.length > 0 ? createRows(text) : () => 1
       for (const { path, ...finding } of findings) {
@@ -71,7 +75,7 @@ async function lintData(
       }
     }
   }
-  return warnings
+  return { warnings, facts }
 }
 
 /** The reader that knows rows takes long for large documents, of which the pointer has to do. */

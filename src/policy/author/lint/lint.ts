@@ -2,6 +2,7 @@ import { demandedArguments, lintAbsence } from './absent.ts'
 import { constraintsOf, contradictionIn } from './constraints.ts'
 import type { Constraint } from './constraints.ts'
 import { directionsOf, idOf, pathOf, usesIn } from './directions.ts'
+import { lintFacts } from './facts.ts'
 import { valuesAt } from './known-values.ts'
 import { lintPatterns } from './patterns.ts'
 import { bodiesOf, nameOf } from './rego-module.ts'
@@ -23,6 +24,8 @@ export type SchemaNamed = (name: string) => unknown
 export function lintPolicy(
   files: readonly LintedFile[],
   schemaNamed: SchemaNamed,
+  /** The names that `data.history` of the sources declares. */
+  facts: ReadonlySet<string> = new Set(),
 ): readonly Warning[] {
   const directions = directionsOf(files.map(({ module }) => module))
   const bodies = files.flatMap(({ file, module }) =>
@@ -44,6 +47,8 @@ export function lintPolicy(
     [
       ...lintAbsence(body, demanded),
       ...lintPatterns(body.rule.body),
+      // Where the sources declare none, a document of the operator's may.
+      ...(facts.size === 0 ? [] : lintFacts(body.rule, facts)),
       ...lintValues(body.rule, schemas, schemaNamed),
     ].map((finding) => ({ ...finding, file, rule: name })),
   )

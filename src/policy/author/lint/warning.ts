@@ -6,6 +6,7 @@ export interface Finding {
     | 'every-of-none'
     | 'never-holds'
     | 'unknown-argument'
+    | 'unknown-fact'
     | 'unknown-tool'
     | 'unknown-value'
   readonly row: number

@@ -30,11 +30,11 @@ const tool = typeSchemaOf({
   },
 })
 
-function lint(file: string): readonly Warning[] {
+function lint(file: string, facts?: ReadonlySet<string>): readonly Warning[] {
   const module = modules[file] ?? assert.fail(file)
-  return lintPolicy([{ file, module }], (name) =>
-    name === 'tools/weather/get_weather' ? tool : undefined,
-  )
+  const schemaNamed = (name: string): unknown =>
+    name === 'tools/weather/get_weather' ? tool : undefined
+  return lintPolicy([{ file, module }], schemaNamed, facts)
 }
 
 /** The rows of a source whose comment is a code, with it. */
@@ -68,6 +68,31 @@ test('patterns that are none are told, in calls within calls, too', () => {
     found.map(({ row, code }) => `${row} ${code}`),
     marked('patterns.rego'),
   )
+})
+
+test('facts that are not declared are told where they are kept and where they are read, and no other', () => {
+  const told = lint('history.rego', new Set(['secret-read']))
+  assert.deepEqual(
+    told.map(({ row, code }) => `${row} ${code}`),
+    marked('history.rego'),
+  )
+  assert.deepEqual(
+    told.map(({ message, hint }) => [message, hint]),
+    [
+      [
+        'wants kept what data.history does not declare, so each such permit is refused, got=secret-raed',
+        'did you mean secret-read',
+      ],
+      [
+        'reads what data.history does not declare, which is undefined, got=calls',
+        'it declares secret-read',
+      ],
+    ],
+  )
+})
+
+test('nothing is told of facts where the sources declare none', () => {
+  assert.deepEqual(lint('history.rego'), [])
 })
 
 test('a warning says what passes, and the form that fails closed', () => {
