@@ -249,6 +249,7 @@ function gatewayConfig(options: {
       lists: 'digest',
     },
     workers: 1,
+    replicas: 1,
     limits: defaultLimits,
     policy: { ...policy, data: [paths.policyData, ...policy.data] },
     admin: { host: '127.0.0.1', port: 0 },

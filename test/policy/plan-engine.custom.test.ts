@@ -16,9 +16,10 @@ const program = createPlanEngine(shipped, { fuelOf, metrics: silentMetrics })
 const granted = { tenants: { acme: { files: { tools: { read: {} } } } }, subjects: {} }
 
 /** What the shipped rules say of a call that is granted, beside rules of a platform that say this. */
-function decideBeside(deny: unknown, grants: object = granted): Decision {
-  const own = JSON.parse(readFileSync(join(bundle, 'data.json'), 'utf8')) as object
-  const data = JSON.stringify({ ...own, grants, countersign: { custom: { deny } } })
+function decideBeside(deny: unknown, grants: object = granted, own: object = {}): Decision {
+  const shippedData = JSON.parse(readFileSync(join(bundle, 'data.json'), 'utf8')) as object
+  const custom = { deny, ...own }
+  const data = JSON.stringify({ ...shippedData, grants, countersign: { custom } })
   return parseDecision(program.withData(data)(entrypoints.decision, formatInput(callInput())))
 }
 
@@ -68,5 +69,24 @@ for (const [title, deny] of Object.entries(denials)) {
   test(`a denial that ${title} denies`, () => {
     requirement('policy.tried-only-as-said')
     assert.equal(decideBeside(deny).allow, false)
+  })
+}
+
+test('a permit names what is to be kept of it, and a refusal nothing', () => {
+  requirement('policy.history-kept-first')
+  const own = { remember: ['calls', 'secret-read'] }
+  const kept = ['calls', 'secret-read'].map((id) => ({ id, type: 'remember', properties: {} }))
+  assert.deepEqual(decideBeside([], granted, own).obligations, kept)
+  assert.deepEqual(decideBeside([denial], granted, own).obligations, [])
+})
+
+for (const remember of ['calls', true, null, { calls: true }, 7]) {
+  test(`what is to be kept and is no collection of names is not passed over, ${JSON.stringify(remember)}`, () => {
+    requirement('policy.history-kept-first')
+    const { obligations } = decideBeside([], granted, { remember })
+    assert.deepEqual(
+      obligations.map(({ id, type }) => [id, type]),
+      [['unreadable', 'remember']],
+    )
   })
 }
