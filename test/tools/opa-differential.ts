@@ -5,13 +5,15 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { silentMetrics } from '../../src/metrics.ts'
 import { mergeBundle, readBundleFiles } from '../../src/policy/bundle.ts'
+import type { Evaluate } from '../../src/policy/document.ts'
 import { entrypoints, fuelOf } from '../../src/policy/engine.ts'
-import { formatInput } from '../../src/policy/input.ts'
+import { formatInput, type InputText } from '../../src/policy/input.ts'
 import { createBuiltins } from '../../src/policy/plan/builtins/builtins.ts'
 import { Meter } from '../../src/policy/plan/meter.ts'
 import type { Value } from '../../src/policy/plan/values.ts'
 import { createPlanEngine } from '../../src/policy/plan-engine.ts'
 import { unordered } from '../../src/policy/second-opinion.ts'
+import { createWasmEngine } from '../../src/policy/wasm-engine.ts'
 import { createQuestions } from '../policy/questions.ts'
 import { globCalls, globShapes } from '../policy/plan/builtins/glob-calls.ts'
 import { tokenCalls, tokenShapes } from '../policy/plan/builtins/token-calls.ts'
@@ -28,7 +30,7 @@ const rules = join(root, 'policies', 'countersign')
 /** A question, as text, with the place of its answer. */
 interface Asked {
   readonly entrypoint: string
-  readonly text: string
+  readonly text: InputText
 }
 
 /**
@@ -95,31 +97,43 @@ export function compareBuiltins(opa: string, { shapes, calls }: Generated, count
   return asked.length
 }
 
-/** Holds the plan of the shipped bundle against `opa eval`. How many questions were asked; throws at the first that has two answers. */
-export async function compareWithOpa(opa: string, seed: number): Promise<number> {
+/** An answer, null where there is none; whatever ends an evaluation early else is a difference. */
+function answerOf(evaluate: Evaluate, { entrypoint, text }: Asked): unknown {
+  try {
+    return unordered(evaluate(entrypoint, text))
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'policy/undefined') throw error
+    return null
+  }
+}
+
+/**
+ * Holds plan and module of the shipped bundle against `opa eval`, with other data each 400 questions. How many were asked; throws at the
+ * first that has two answers.
+ */
+export async function compareWithOpa(opa: string, seed: number, rounds: number): Promise<number> {
   const files = await readBundleFiles(join(root, 'policies', 'bundle'))
   const plan = createPlanEngine(files.plan, { fuelOf, metrics: silentMetrics })
   const questions = createQuestions(seed)
   let count = 0
-  for (let round = 0; round < 8; round += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     const data = questions.data()
-    const { dataText } = mergeBundle({ ...files, data: {} }, [data])
-    const evaluate = plan.withData(dataText)
+    const bundle = mergeBundle({ ...files, data: {} }, [data])
+    const { dataText } = bundle
+    const engines = { plan: plan.withData(dataText), module: createWasmEngine(bundle, 2048) }
     const asked = Array.from({ length: 400 }, () => questions.question(data)).map(
       ({ entrypoint, input }) => ({ entrypoint, text: formatInput(input) }),
     )
     const answers = answersOfOpa(opa, dataText, asked)
-    for (const [at, { entrypoint, text }] of asked.entries()) {
-      let ours: unknown = null
-      try {
-        ours = unordered(evaluate(entrypoint, text))
-      } catch (error) {
-        if ((error as { code?: unknown }).code !== 'policy/undefined') throw error
-      }
+    for (const [at, question] of asked.entries()) {
       count += 1
-      if (isDeepStrictEqual(ours, answers[at])) continue
-      const [ourText, theirText] = [JSON.stringify(ours), JSON.stringify(answers[at])]
-      throw new Error(`${entrypoint} ${text} on ${dataText}: plan=${ourText} opa=${theirText}`)
+      for (const [engine, evaluate] of Object.entries(engines)) {
+        const ours = answerOf(evaluate, question)
+        if (isDeepStrictEqual(ours, answers[at])) continue
+        const { entrypoint, text } = question
+        const said = `${engine}=${JSON.stringify(ours)} opa=${JSON.stringify(answers[at])}`
+        throw new Error(`${entrypoint} ${text} on ${dataText}: ${said}`)
+      }
     }
   }
   return count

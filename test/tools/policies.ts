@@ -362,8 +362,8 @@ async function compareSuites(opa: string, write: boolean): Promise<void> {
 
 async function compareEngines(opa: string): Promise<void> {
   try {
-    const count = await compareWithOpa(opa, 1)
-    process.stdout.write(`policies: ${count} questions, plan and opa eval answer alike\n`)
+    const count = await compareWithOpa(opa, 1, 25)
+    process.stdout.write(`policies: ${count} questions, plan, module and opa eval answer alike\n`)
     for (const [what, calls] of Object.entries(generated)) {
       const made = compareBuiltins(opa, calls, 20_000)
       process.stdout.write(`policies: ${made} calls of ${what}, plan and opa eval answer alike\n`)
