@@ -179,4 +179,12 @@ export const patternMutations: readonly Mutation[] = [
     tests: wordTests,
     named: 'beyond all measure',
   },
+  {
+    claim: 'policy.steps-bounded',
+    without: 'the steps of a text that is quoted',
+    file: 'src/policy/plan/literal.ts',
+    edits: [['    meter.spend(1 + (v.length >>> 2))\n', '']],
+    tests: ['test/policy/plan/literal.test.ts'],
+    named: 'what it is made of',
+  },
 ]

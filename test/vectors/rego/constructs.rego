@@ -113,3 +113,5 @@ reference_to_set if partial_set[1]
 reference_to_array := input.list[1]
 
 string_index if not input.text[0]
+
+templates contains $"{x} and {input.absent} of {input.list}" if some x in [1.5, "a", null, true, ["\"\n"], {"k": {1, "b", {}}}, set()]

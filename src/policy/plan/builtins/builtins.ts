@@ -13,6 +13,7 @@ import { regexBuiltins } from './regex.ts'
 import { isText } from './signature.ts'
 import type { Builtin, Builtins, Now } from './signature.ts'
 import { stringBuiltins } from './strings.ts'
+import { templateBuiltins } from './templates.ts'
 import { timeBuiltins } from './time.ts'
 import { unitBuiltins } from './units.ts'
 import { versionBuiltins } from './versions.ts'
@@ -34,6 +35,7 @@ export function createBuiltins(meter: Meter, now: Now = () => undefined): Builti
     ...encodingBuiltins(meter),
     ...regexBuiltins(meter),
     ...globBuiltins(meter),
+    ...templateBuiltins(meter),
     ...timeBuiltins(meter, now),
     ...unitBuiltins(meter),
     ...versionBuiltins(meter),
