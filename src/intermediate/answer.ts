@@ -33,7 +33,7 @@ export interface AnswerOptions {
   readonly rules: IntermediateRules
   /** Throws `pki/authority-unavailable` while there is none. */
   readonly authority: () => Authority
-  /** Why nothing may be signed now: a clock that is wrong, a CA of this cluster that is revoked. */
+  /** Why nothing may be signed now: the clock may be wrong. */
   readonly unfit: () => string | undefined
   readonly ledger: Pick<Ledger, 'append'>
   /** What was begun and not seen to end, by the request's UID. */
