@@ -32,7 +32,9 @@ export async function runRequestApprover(
   let conditions = (): readonly Condition[] => [beginning]
   const shown = (): readonly Condition[] => conditions()
   const admin = opened.use(await openAdminListener({ ...config.admin, metrics, conditions: shown }))
-  const policy = opened.use(await openPolicy({ ...config.policy, candidate: undefined }, { log, metrics, signal }))
+  const policy = opened.use(
+    await openPolicy({ ...config.policy, candidate: undefined }, { log, metrics, signal }),
+  )
   const serverClock = createServerClock()
   const { kubeconfig, replica, signerName, clusterDomain, claims, ledger: kept } = config
   const client = createApiClient({ serverClock, kubeconfig, environment: process.env, userAgent })
