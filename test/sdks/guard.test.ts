@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { parse } from 'yaml'
 import { freePort } from '../support/free-port.ts'
@@ -16,42 +15,19 @@ import { readListening } from '../../src/guard/listening.ts'
 import { requirement } from '../requirements.ts'
 import { installPip } from '../tools/pip.ts'
 import { eventually } from '../support/eventually.ts'
+import { startGuard } from './start-guard.ts'
 
 /*
  * A server of fastmcp behind `countersign guard`, called through a gateway: every piece is the one that runs in a cluster.
  */
 
 const here = programIsHere('test/sdks', 'python3', '-c', 'import venv, ensurepip')
-const main = join(import.meta.dirname, '../../src/cli/main.ts')
 const children: ChildProcess[] = []
 let folder: string
 let world: World | undefined
 let agent: TestClient
 let guardAdmin = ''
 let insidePort = 0
-
-interface Guarded {
-  readonly listen: number
-  readonly inside: number
-  readonly gateway: string
-}
-
-async function startGuard({ listen, inside, gateway }: Guarded): Promise<string> {
-  const words = ['guard', '--to', `http://127.0.0.1:${inside}/mcp`, '--server', 'files']
-  const files = ['--credential-bundle', 'credential.pem', '--trust-bundle', 'trust.pem']
-  const listeners = ['--listen', `127.0.0.1:${listen}`, '--admin', '127.0.0.1:0']
-  const rest = ['--gateway', gateway, '--no-production', '--grace-seconds', '0']
-  const child = spawn(process.execPath, [main, ...words, ...files, ...listeners, ...rest], {
-    cwd: folder,
-    stdio: ['ignore', 'inherit', 'pipe'],
-  })
-  children.push(child)
-  for await (const line of createInterface({ input: child.stderr })) {
-    const said = JSON.parse(line) as { readonly msg: string; readonly admin: string }
-    if (said.msg === 'started') return said.admin
-  }
-  return assert.fail('the guard has not started')
-}
 
 before(async () => {
   if (!here) return
@@ -62,16 +38,10 @@ before(async () => {
   world = await openWorld({
     grants: { tenants: { acme: { files: { tools: {}, prefixes: { '': {} } } } }, subjects: {} },
     async upstreams(configs, identities) {
-      const credential = identities.issue({
-        namespace: 'tools',
-        serviceAccount: 'files',
-        role: 'tool-server',
-      })
-      const { chainPem, privateKeyPem } = credential
-      await writeFile(join(folder, 'credential.pem'), privateKeyPem + chainPem, { mode: 0o600 })
-      await writeFile(join(folder, 'trust.pem'), identities.bundle.pem)
-      const gateway = 'spiffe://test.example/ns/agents/sa/gateway'
-      guardAdmin = await startGuard({ listen, inside, gateway })
+      const before = ['--to', `http://127.0.0.1:${inside}/mcp`]
+      const guard = await startGuard({ folder, identities, server: 'files', listen, before })
+      guardAdmin = guard.admin
+      children.push(guard.child)
       return configs.map((each) =>
         each.server === 'files' ? { ...each, url: `https://127.0.0.1:${listen}/mcp` } : each,
       )
