@@ -14,6 +14,7 @@ export const readGranted = {
 const shippedData = {
   approvals: {},
   grants: { subjects: {}, tenants: {} },
+  history: {},
   issuance: { denied_namespaces: {}, lifetime_seconds_max: {} },
   limits: {},
   log: {},
