@@ -17,7 +17,6 @@ const gatewayGround = [
   'src/gateway/turns.ts',
   'src/gateway/refusal.ts',
   'src/gateway/limits.ts',
-  'src/gateway/shares.ts',
   'src/gateway/stay.ts',
   'src/gateway/lines.ts',
   'src/gateway/seats.ts',
@@ -75,17 +74,16 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   // How a message is read has to be one thing on both sides of the gateway, so tool servers read with it too.
   'src/mcp': [],
   // What happens to a call, from the ground up: arrows run one way.
-  'src/gateway/refusal.ts': ['src/mcp', 'src/policy', 'src/gateway/shares.ts'],
+  'src/gateway/refusal.ts': ['src/mcp', 'src/policy'],
   'src/gateway/soon.ts': [],
-  'src/gateway/turns.ts': ['src/gateway/soon.ts', 'src/gateway/lines.ts', 'src/gateway/shares.ts'],
-  'src/gateway/lines.ts': ['src/gateway/shares.ts'],
-  'src/gateway/limits.ts': ['src/gateway/shares.ts'],
-  'src/gateway/shares.ts': [],
+  'src/gateway/turns.ts': ['src/gateway/soon.ts', 'src/gateway/lines.ts'],
+  'src/gateway/lines.ts': [],
+  'src/gateway/limits.ts': [],
   'src/gateway/stay.ts': [],
-  'src/gateway/seats.ts': ['src/gateway/lines.ts', 'src/gateway/shares.ts'],
+  'src/gateway/seats.ts': ['src/gateway/lines.ts'],
   'src/gateway/self.ts': [],
   'src/gateway/federated-name.ts': [],
-  'src/gateway/windows.ts': ['src/gateway/shares.ts'],
+  'src/gateway/windows.ts': [],
   'src/gateway/own-input.ts': ['src/mcp'],
   'src/gateway/door': [...gatewayGround, 'src/mcp', 'src/pki', 'src/federation'],
   'src/gateway/caller': [
@@ -296,6 +294,7 @@ const importableByAll = [
   'src/drain.ts',
   'src/nearest-name.ts',
   'src/readiness.ts',
+  'src/shares.ts',
   'src/version.ts',
 ]
 

@@ -1,4 +1,4 @@
-import type { SharePercents } from './shares.ts'
+import type { SharePercents } from '../shares.ts'
 
 /** Of what all callers have together each has a share, and no more. */
 export interface GatewayLimits extends SharePercents {

@@ -1,4 +1,4 @@
-import type { Account } from './shares.ts'
+import type { Account } from '../shares.ts'
 
 /**
  * Those who wait for something, one line for each identity. Tenants take turns, within a tenant its namespaces do, and within those

@@ -1,6 +1,6 @@
 import { quoted } from '../errors.ts'
 import type { Reason } from '../policy/decision.ts'
-import type { Full } from './shares.ts'
+import type { Full } from '../shares.ts'
 import { problemCodes, type Problem } from '../mcp/problem.ts'
 
 /** Every check has a name: of its row in the table, in metrics and in logs. */

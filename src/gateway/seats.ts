@@ -1,5 +1,5 @@
 import { createLines } from './lines.ts'
-import { createShares, type Account, type Full, type SharePercents } from './shares.ts'
+import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
 
 /** Who wants a seat: for one exchange with an upstream, or for one handshake. */
 export interface Guest {

@@ -1,5 +1,5 @@
 import { createLines } from './lines.ts'
-import type { Account } from './shares.ts'
+import type { Account } from '../shares.ts'
 import type { Soon } from './soon.ts'
 
 /**

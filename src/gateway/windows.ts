@@ -1,4 +1,4 @@
-import { createShares, type Account, type Full, type SharePercents } from './shares.ts'
+import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
 
 /** So much time, in which so many calls were counted. It begins with the first, so that not everybody's ends at the same moment. */
 export interface Window {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import * as fc from 'fast-check'
-import type { Account, SharePercents } from '../../src/gateway/shares.ts'
+import type { Account, SharePercents } from '../../src/shares.ts'
 import { defaultLimits } from '../../src/gateway/limits.ts'
 import { createSeats, type Guest, type SeatsOptions } from '../../src/gateway/seats.ts'
 import { requirement } from '../requirements.ts'

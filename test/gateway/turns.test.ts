@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Account } from '../../src/gateway/shares.ts'
+import type { Account } from '../../src/shares.ts'
 import { createTurns, turnOctetsMax } from '../../src/gateway/turns.ts'
 import { requirement } from '../requirements.ts'
 

@@ -483,7 +483,7 @@ export const mutations: readonly Mutation[] = [
   {
     claim: 'gateway.shares-for-all',
     without: 'the share of what is left free',
-    file: 'src/gateway/shares.ts',
+    file: 'src/shares.ts',
     edits: [['held < (share?.times ?? 0) * (free - firsts)', 'free > 0']],
   },
   {

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { Seal } from '../handle/seal.ts'
-import type { Account, Full, SharePercents } from '../shares.ts'
+import type { Account, Full, SharePercents } from '../../shares.ts'
 import { createWindows, type Windows } from '../windows.ts'
 import {
   approvalSecondsMax,

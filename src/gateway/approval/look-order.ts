@@ -1,5 +1,5 @@
 import { createLines } from '../lines.ts'
-import { accountOf, type Account } from '../shares.ts'
+import { accountOf, type Account } from '../../shares.ts'
 import type { Approval } from './approval.ts'
 import { requesterOf } from './own-call.ts'
 

@@ -7,7 +7,7 @@ import { intermediatesOf } from '../../pki/peer-chain.ts'
 import type { Revocable } from '../../pki/revocation.ts'
 import type { X509Svid } from '../../pki/x509-svid.ts'
 import { identityRefusal, type Refusal } from '../refusal.ts'
-import type { Account, BodyRoom, Unsent } from '../shares.ts'
+import type { Account, BodyRoom, Unsent } from '../../shares.ts'
 import {
   createCertificateReader,
   type CertificateReading,

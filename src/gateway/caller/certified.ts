@@ -8,7 +8,7 @@ import type { WorkloadIdentity } from '../../identity/workload-identity.ts'
 import { parseX509Svid, type X509Svid } from '../../pki/x509-svid.ts'
 import type { DecisionSubject } from '../../policy/authorizer.ts'
 import { formatInput, type InputText } from '../../policy/input.ts'
-import { accountOf, type Account } from '../shares.ts'
+import { accountOf, type Account } from '../../shares.ts'
 import { readForeign } from './foreign.ts'
 
 /** A certificate that says at least whose it is. */

@@ -20,7 +20,7 @@ import {
   type Judgement,
   type JudgeOptions,
 } from './judge.ts'
-import type { Account } from '../shares.ts'
+import type { Account } from '../../shares.ts'
 import type { Stay } from '../stay.ts'
 import { createUsage, type Taken, type Usage } from './usage.ts'
 

@@ -7,7 +7,7 @@ import {
   type OctetRoom,
   type Shares,
   type Unsent,
-} from '../shares.ts'
+} from '../../shares.ts'
 import type { Caller } from './caller.ts'
 
 /** What callers take of the gateway: connections, open requests, octets of their bodies, and of answers that they have not read yet. */

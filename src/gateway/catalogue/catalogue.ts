@@ -1,7 +1,7 @@
 import type { Log } from '../../log.ts'
 import type { ListSpan, Recognizer } from '../../mcp/listed.ts'
 import type { Metrics } from '../../metrics.ts'
-import { Hold, type Account, type OctetRoom } from '../shares.ts'
+import { Hold, type Account, type OctetRoom } from '../../shares.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import { ownAccount, type Turns } from '../turns.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'

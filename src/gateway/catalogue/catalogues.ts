@@ -1,7 +1,13 @@
 import type { Era } from '../../mcp/message.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
-import { createShares, Hold, type Account, type OctetRoom, type SharePercents } from '../shares.ts'
+import {
+  createShares,
+  Hold,
+  type Account,
+  type OctetRoom,
+  type SharePercents,
+} from '../../shares.ts'
 import type { Turns } from '../turns.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { createCatalogue, type Catalogue } from './catalogue.ts'

@@ -1,4 +1,4 @@
-import type { OctetRoom } from '../shares.ts'
+import type { OctetRoom } from '../../shares.ts'
 import type { Definition } from './definition.ts'
 
 interface Bounds {

@@ -11,7 +11,7 @@ import {
 } from '../upstream/legacy-session.ts'
 import type { Candidate } from './pages.ts'
 import { gatewayInfo } from '../self.ts'
-import { countedOctetsMin, type OctetRoom } from '../shares.ts'
+import { countedOctetsMin, type OctetRoom } from '../../shares.ts'
 import { ownHeaders, ownModernMeta } from '../upstream/headers.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 

@@ -1,5 +1,5 @@
 import { createSeats, type Guest } from '../seats.ts'
-import type { Account, SharePercents } from '../shares.ts'
+import type { Account, SharePercents } from '../../shares.ts'
 import type { Listed } from './list-upstream.ts'
 
 /** Listings of the gateway's own that are under way at a time, over all upstreams. */

@@ -3,7 +3,7 @@ import { Gathered } from '../../mcp/gathered.ts'
 import { readableId } from '../../mcp/readable-id.ts'
 import { createSkeleton, type Skeleton } from '../../mcp/skeleton.ts'
 import { badRequest, noRoom, refused, type Refused } from '../refusal.ts'
-import type { BodyRoom, Full } from '../shares.ts'
+import type { BodyRoom, Full } from '../../shares.ts'
 import type { Stay } from '../stay.ts'
 
 /** Of a body that is too large so much is passed over that its connection stays in use, in times of what may be read. */

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { createShares, type Account, type SharePercents } from '../shares.ts'
+import { createShares, type Account, type SharePercents } from '../../shares.ts'
 import { createSeats, type Guest } from '../seats.ts'
 import { endpointOf } from './endpoint.ts'
 

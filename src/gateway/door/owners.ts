@@ -1,4 +1,4 @@
-import type { Account } from '../shares.ts'
+import type { Account } from '../../shares.ts'
 
 /**
  * Whose addresses are, as far as certificates have shown. Before its handshake is done nothing is known of a connection but its address:

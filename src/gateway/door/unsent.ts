@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { countedOctetsMin, Hold, type Full, type OctetRoom, type Unsent } from '../shares.ts'
+import { countedOctetsMin, Hold, type Full, type OctetRoom, type Unsent } from '../../shares.ts'
 import type { Stay } from '../stay.ts'
 
 /** What one answer takes of memory, from the first octet that a tool server gives to the end of its request. */

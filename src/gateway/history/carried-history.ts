@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { KeptFacts } from '../../policy/history.ts'
-import type { Account } from '../shares.ts'
+import type { Account } from '../../shares.ts'
 import type { HistoryStore, HistoryTurn } from './history-store.ts'
 
 /** What a process asks the one that keeps the histories. An ask has a name that no other process gives. */

@@ -1,5 +1,5 @@
 import type { KeptFacts } from '../../policy/history.ts'
-import type { Account, Full } from '../shares.ts'
+import type { Account, Full } from '../../shares.ts'
 import type { Soon } from '../soon.ts'
 
 /** What was kept of one identity, while nobody else decides about it. It ends once: with what is kept from now on, or with nothing new. */

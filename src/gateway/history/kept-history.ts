@@ -1,5 +1,5 @@
 import { nothingKept, type KeptFacts } from '../../policy/history.ts'
-import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
+import { createShares, type Account, type Full, type SharePercents } from '../../shares.ts'
 import type { HistoryStore, HistoryTurn } from './history-store.ts'
 
 export interface KeptHistoryOptions extends SharePercents {

@@ -1,5 +1,5 @@
 import type { Call } from '../call.ts'
-import type { Full } from '../shares.ts'
+import type { Full } from '../../shares.ts'
 import type { ConcurrencyLimit, Duties, Party, RateLimit } from './obligations.ts'
 import { createWindows, type Window, type WindowsOptions } from '../windows.ts'
 

@@ -24,7 +24,7 @@ import {
   type Refusal,
   type Refused,
 } from '../refusal.ts'
-import type { Account } from '../shares.ts'
+import type { Account } from '../../shares.ts'
 import { whenThere, type Soon } from '../soon.ts'
 import type { Turns } from '../turns.ts'
 import { contextOf, contextOfAsk } from './context.ts'

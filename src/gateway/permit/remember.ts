@@ -1,4 +1,4 @@
-import type { Account, Full } from '../shares.ts'
+import type { Account, Full } from '../../shares.ts'
 import type { HistoryStore, HistoryTurn } from '../history/history-store.ts'
 import { noRoom, retrySoon, unavailable, type Refusal } from '../refusal.ts'
 import { whenThere, type Soon } from '../soon.ts'

@@ -4,7 +4,7 @@ import type { Ask } from '../handle/ask-id.ts'
 import type { Refused } from '../refusal.ts'
 import type { Soon } from '../soon.ts'
 import type { ExchangeFailure } from '../upstream/exchange.ts'
-import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
+import { createShares, type Account, type Full, type SharePercents } from '../../shares.ts'
 
 /** What a server has asked of a caller, as long as somebody waits for the answer. */
 export interface OpenAsk {

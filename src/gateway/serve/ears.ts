@@ -1,4 +1,4 @@
-import { Hold, type Account, type OctetRoom } from '../shares.ts'
+import { Hold, type Account, type OctetRoom } from '../../shares.ts'
 import { createSteadyAnswerer } from '../upstream/answer-server.ts'
 import type { Leg } from '../upstream/hear-session.ts'
 import { isOwn, sessionRequest, type LegacySession } from '../upstream/legacy-session.ts'

@@ -1,5 +1,5 @@
 import { loggingLevels } from '../../mcp/logging.ts'
-import type { Account, SharePercents } from '../shares.ts'
+import type { Account, SharePercents } from '../../shares.ts'
 import { deliver } from '../upstream/deliver.ts'
 import {
   isOwn,

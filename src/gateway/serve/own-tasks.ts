@@ -1,4 +1,4 @@
-import type { Account, SharePercents } from '../shares.ts'
+import type { Account, SharePercents } from '../../shares.ts'
 import { Shelf, type Owned } from '../upstream/shelf.ts'
 
 /** A task of the legacy era, as its owner has made it here or has shown it here since. */

@@ -1,4 +1,4 @@
-import type { Account, SharePercents } from '../shares.ts'
+import type { Account, SharePercents } from '../../shares.ts'
 import { Shelf, type Owned } from '../upstream/shelf.ts'
 
 /** Whose session a page was shown in, and by which server. */

@@ -1,5 +1,5 @@
 import { isPartOf } from '../../mcp/changes.ts'
-import { createShares, type Account, type SharePercents } from '../shares.ts'
+import { createShares, type Account, type SharePercents } from '../../shares.ts'
 import { Shelf, type Owned } from '../upstream/shelf.ts'
 
 /** Whose session it is, and with which server. */

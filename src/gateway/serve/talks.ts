@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { StayPart } from '../stay.ts'
-import { createShares, type Account, type Full, type SharePercents } from '../shares.ts'
+import { createShares, type Account, type Full, type SharePercents } from '../../shares.ts'
 import type { Call } from '../call.ts'
 import type { Talk } from './talk.ts'
 

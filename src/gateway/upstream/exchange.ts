@@ -1,7 +1,7 @@
 import type { Position } from '../../mcp/events.ts'
 import type { Answering, Failure } from './http/connection.ts'
 import type { ResponseHead } from './http/response-head.ts'
-import { countedOctetsMin, type Account, type Full, type OctetRoom } from '../shares.ts'
+import { countedOctetsMin, type Account, type Full, type OctetRoom } from '../../shares.ts'
 import type { Guest } from '../seats.ts'
 import { Reading } from './reading.ts'
 import { isEventStream, sendResuming } from './send-resuming.ts'

@@ -1,5 +1,5 @@
 import type { Change, ChangeFilter } from '../../mcp/changes.ts'
-import type { Account, OctetRoom } from '../shares.ts'
+import type { Account, OctetRoom } from '../../shares.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import type { Upstream } from './upstream.ts'
 

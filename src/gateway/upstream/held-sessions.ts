@@ -1,4 +1,4 @@
-import type { Account, SharePercents } from '../shares.ts'
+import type { Account, SharePercents } from '../../shares.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import type { LegacySession } from './legacy-session.ts'
 import type { Soon } from '../soon.ts'

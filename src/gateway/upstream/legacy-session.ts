@@ -6,7 +6,7 @@ import { collectAnswer, readAnswer, type Answer, type CollectOptions } from './c
 import { deliver, type Delivery } from './deliver.ts'
 import type { ExchangeFailure } from './exchange.ts'
 import { ownHeaders } from './headers.ts'
-import type { Account, OctetRoom } from '../shares.ts'
+import type { Account, OctetRoom } from '../../shares.ts'
 import type { Upstream, UpstreamRequest } from './upstream.ts'
 
 /** A session with an upstream. */

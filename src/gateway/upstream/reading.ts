@@ -1,4 +1,4 @@
-import type { Full, OctetRoom } from '../shares.ts'
+import type { Full, OctetRoom } from '../../shares.ts'
 
 /** What an answer takes of memory while it is read: bounded for itself, and taken of the share of whose it is. */
 export class Reading {

@@ -5,7 +5,7 @@ import {
   type Full,
   type Shares,
   type SharePercents,
-} from '../shares.ts'
+} from '../../shares.ts'
 
 /** Something that is kept for one caller, under a name of its own. */
 export interface Owned {

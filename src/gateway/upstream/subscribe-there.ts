@@ -1,4 +1,4 @@
-import type { Account } from '../shares.ts'
+import type { Account } from '../../shares.ts'
 import { collectAnswer, readAnswer } from './collect.ts'
 import { isSessionLost, sessionRequest, type LegacySession } from './legacy-session.ts'
 import type { Upstream } from './upstream.ts'

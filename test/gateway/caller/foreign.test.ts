@@ -5,7 +5,7 @@ import { createCertificateReader } from '../../../src/gateway/caller/certified.t
 import { createForeignDomains } from '../../../src/federation/foreign-domains.ts'
 import { parseTrustDomain } from '../../../src/identity/trust-domain.ts'
 import { readForeign } from '../../../src/gateway/caller/foreign.ts'
-import { accountOf } from '../../../src/gateway/shares.ts'
+import { accountOf } from '../../../src/shares.ts'
 import { requirement } from '../../requirements.ts'
 import { createTestAuthority } from '../../support/test-authority.ts'
 

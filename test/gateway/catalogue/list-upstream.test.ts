@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { listTools } from '../../../src/gateway/catalogue/list-upstream.ts'
-import type { OctetRoom } from '../../../src/gateway/shares.ts'
+import type { OctetRoom } from '../../../src/shares.ts'
 import { requirement } from '../../requirements.ts'
 import { fakeUpstream } from '../world/fake-upstream.ts'
 import { roomFor } from '../world/room.ts'

@@ -7,7 +7,7 @@ import {
   type HistoryAsk,
 } from '../../../src/gateway/history/carried-history.ts'
 import { createKeptHistory } from '../../../src/gateway/history/kept-history.ts'
-import type { Account } from '../../../src/gateway/shares.ts'
+import type { Account } from '../../../src/shares.ts'
 import type { KeptFacts } from '../../../src/policy/history.ts'
 import { requirement } from '../../requirements.ts'
 

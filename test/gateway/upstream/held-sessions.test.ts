@@ -6,7 +6,7 @@ import {
   type Held,
   type HeldSessions,
 } from '../../../src/gateway/upstream/held-sessions.ts'
-import type { Account } from '../../../src/gateway/shares.ts'
+import type { Account } from '../../../src/shares.ts'
 import { requirement } from '../../requirements.ts'
 
 const account = ['acme', 'agents', 'agent'] as const

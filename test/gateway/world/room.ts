@@ -1,4 +1,4 @@
-import type { OctetRoom } from '../../../src/gateway/shares.ts'
+import type { OctetRoom } from '../../../src/shares.ts'
 
 /** Room for so many octets, and what is left of it. */
 export function roomFor(octets: number): OctetRoom & { left: number } {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
-import { defaultLimits } from '../../src/gateway/limits.ts'
-import { accountOf, createShares, type Account, type Shares } from '../../src/gateway/shares.ts'
-import { requirement } from '../requirements.ts'
+import { defaultLimits } from '../src/gateway/limits.ts'
+import { accountOf, createShares, type Account, type Shares } from '../src/shares.ts'
+import { requirement } from './requirements.ts'
 
 /** Takes as much as it gets, in ones, and says whose share ended it. */
 function takeAll(shares: Shares, accounts: readonly Account[]): readonly [number, string] {
