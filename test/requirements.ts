@@ -1635,6 +1635,10 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     claim: 'there are as many processes of a command as there may be, and no more',
     source: 'docs/REACH.md',
   },
+  'guard.stdio-sessions-shared': {
+    claim: 'no caller, namespace or tenant holds so many processes of a command that none is left for the next',
+    source: 'docs/REACH.md',
+  },
   'agent.connections-bounded': {
     claim:
       'the fetch of a pod has so many connections and no more, says so to who has waited for one, and reads no faster than it is read',

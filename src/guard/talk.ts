@@ -10,6 +10,7 @@ import { isBlank, oneLine } from '../mcp/one-line.ts'
 import { outline, type Outline } from '../mcp/outline.ts'
 import type { LongLine } from '../mcp/read-lines.ts'
 import { membersOf } from '../mcp/spans.ts'
+import type { Account } from '../shares.ts'
 import type { VerifiedCaller } from '../toolserver/caller.ts'
 import { refuse } from '../toolserver/refuse.ts'
 import type { Child } from './child.ts'
@@ -43,13 +44,14 @@ export interface TalkOptions {
  * (MCP 2025-11-25 and 2025-06-18, stdio on one side and Streamable HTTP on the other).
  */
 export class Talk implements AsyncDisposable {
+  /** Whose it is, for as long as it lasts: who was named by the first message that came in somebody's name. */
+  owner: Account | undefined
   readonly #options: TalkOptions
   /** By the ids that the server knows. */
   readonly #open = new Map<number, Open>()
   /** What the server has asked and nobody has answered yet, oldest first: by its id, the id as the server writes it. */
   readonly #asked = new Map<string, string>()
   #stream: { readonly response: ServerResponse; readonly reply: Reply } | undefined
-  #owner: string | undefined
   #usedAt: number
   #nextId = 1
 
@@ -63,16 +65,10 @@ export class Talk implements AsyncDisposable {
     return this.#options.sessionId
   }
 
-  /** Whether it is this caller's: that of the first message that came in somebody's name. A gateway lists on its own account, for whoever has it. */
-  isOf({ via, spiffeId }: VerifiedCaller): boolean {
-    if (via !== 'gateway') return true
-    this.#owner ??= spiffeId
-    return this.#owner === spiffeId
-  }
-
-  /** Since something was under way; 0 while something is. */
+  /** Since something was under way; 0 while something is. That somebody listens is nothing before it is somebody's. */
   idleMilliseconds(): number {
-    const isUsed = this.#open.size > 0 || this.#stream !== undefined
+    const isHeard = this.#stream !== undefined && this.owner !== undefined
+    const isUsed = this.#open.size > 0 || isHeard
     return isUsed ? 0 : this.#options.now() - this.#usedAt
   }
 

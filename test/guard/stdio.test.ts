@@ -18,7 +18,7 @@ let shared: string
 before(async () => {
   process.env['COUNTERSIGN_TEST_SECRET'] = 'a secret'
   process.env['COUNTERSIGN_TEST_GIVEN'] = 'given'
-  stage = await openGuardStage(command, { log, env: ['COUNTERSIGN_TEST_GIVEN'], sessionsMax: '4' })
+  stage = await openGuardStage(command, { log, env: ['COUNTERSIGN_TEST_GIVEN'], sessionsMax: '8' })
   shared = await begin()
 })
 after(() => stage[Symbol.asyncDispose]())
@@ -283,7 +283,7 @@ test('what is no message comes to nobody, and what is said beside is logged with
 test('there are as many sessions as there may be, and one that ends makes room', async () => {
   requirement('guard.stdio-sessions-bounded')
   const sessions: string[] = []
-  for (let at = 0; at < 3; at += 1) sessions.push(await begin())
+  for (let at = 0; at < 7; at += 1) sessions.push(await begin())
   const { status, headers } = await stage.send({ body: hello })
   assert.equal(status, 503)
   assert.equal(headers['retry-after'], '1')

@@ -170,8 +170,8 @@ export const guardMutations: readonly Mutation[] = [
   {
     claim: 'guard.stdio-one-process-one-session',
     without: 'the caller that a session is of',
-    file: talk,
-    edits: [['return this.#owner === spiffeId', 'return this.#owner !== undefined']],
+    file: 'src/guard/talks.ts',
+    edits: [['identity === caller.spiffeId ? talk', 'identity !== undefined ? talk']],
   },
   {
     claim: 'guard.stdio-one-process-one-session',
@@ -237,6 +237,25 @@ export const guardMutations: readonly Mutation[] = [
     without: 'the bound of those that end',
     file: 'src/guard/talks.ts',
     edits: [['closing.size >= sessionsMax', 'false']],
+    tests: ['test/guard/talks.test.ts'],
+  },
+  {
+    claim: 'guard.stdio-sessions-shared',
+    without: 'the share of a caller',
+    file: 'src/guard/talks.ts',
+    edits: [['if (full === undefined) {', 'if (full !== null) {']],
+    tests: ['test/guard/talks.test.ts'],
+  },
+  {
+    claim: 'guard.stdio-sessions-shared',
+    without: 'an end of sessions that are nobody’s',
+    file: 'src/guard/talks.ts',
+    edits: [
+      [
+        'talk.owner === undefined ? unownedMillisecondsMax : idleMillisecondsMax',
+        'idleMillisecondsMax',
+      ],
+    ],
     tests: ['test/guard/talks.test.ts'],
   },
 ]
