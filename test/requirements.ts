@@ -602,7 +602,7 @@ export const requirements: Readonly<Record<string, Requirement>> = {
   },
   'policy.bundle-refused-whole': {
     claim: 'a bundle with a missing entrypoint or an unknown builtin is never put into force',
-    source: 'opa-wasm ignores what it does not know until it is called',
+    source: 'a module calls out for what it needs by number, and only when it comes to it',
   },
   'policy.bundle-strict': {
     claim:
@@ -1636,7 +1636,8 @@ export const requirements: Readonly<Record<string, Requirement>> = {
     source: 'docs/REACH.md',
   },
   'guard.stdio-sessions-shared': {
-    claim: 'no caller, namespace or tenant holds so many processes of a command that none is left for the next',
+    claim:
+      'no caller, namespace or tenant holds so many processes of a command that none is left for the next',
     source: 'docs/REACH.md',
   },
   'agent.connections-bounded': {

@@ -307,7 +307,6 @@ const requestShape = 'src/kubernetes/pod-certificate-request.ts'
 
 /** Where a package may be imported, and nowhere else. */
 const packageHomes: Readonly<Record<string, readonly string[]>> = {
-  '@open-policy-agent/opa-wasm': ['src/policy/'],
   jose: ['src/token/'],
   commander: ['src/cli/', 'dev/session/'],
   yaml: ['src/kubernetes/kubeconfig.ts', 'src/cli/', 'dev/session/'],

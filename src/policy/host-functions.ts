@@ -4,14 +4,11 @@ import { Meter } from './plan/meter.ts'
 import type { Value } from './plan/values.ts'
 
 /** Undefined: OPA has an error there, which makes the expression undefined. */
-type HostFunction = (...values: readonly unknown[]) => unknown
+type HostFunction = (...values: readonly Value[]) => Value | undefined
 
 export type HostFunctions = Readonly<Record<string, HostFunction>>
 
-/**
- * What no module does by itself. `regex.split` is not among it: the package has one, by JavaScript's own patterns, that cannot be
- * replaced.
- */
+/** What no module does by itself. */
 const names = [
   'io.jwt.decode',
   'regex.find_n',
@@ -19,6 +16,7 @@ const names = [
   'regex.template_match',
   'semver.compare',
   'semver.is_valid',
+  'sprintf',
   'strings.any_prefix_match',
   'strings.any_suffix_match',
   'strings.count',
@@ -52,7 +50,7 @@ export function createHostFunctions(now: Now = () => undefined): HostFunctions {
     (builtin: Builtin | undefined): HostFunction =>
     (...values) => {
       meter.left = stepsMax
-      return builtin?.(...(values as readonly Value[]))
+      return builtin?.(...values)
     }
   return Object.fromEntries(names.map((name) => [name, limited(builtins[name])]))
 }

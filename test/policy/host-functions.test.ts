@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import capabilities from '../../policies/capabilities.json' with { type: 'json' }
 import { createHostFunctions } from '../../src/policy/host-functions.ts'
+import type { Value } from '../../src/policy/plan/values.ts'
 import { requirement } from '../requirements.ts'
 
 const hostFunctions = createHostFunctions()
 
 // Expected values are those of `opa eval`.
-const calls: readonly (readonly [string, readonly unknown[], unknown])[] = [
+const calls: readonly (readonly [string, readonly (Value | undefined)[], unknown])[] = [
   ['strings.any_prefix_match', ['abc', 'ab'], true],
   ['strings.any_prefix_match', ['abc', 'b'], false],
   ['strings.any_prefix_match', ['abc', ['x', 'a']], true],
@@ -47,7 +48,7 @@ const calls: readonly (readonly [string, readonly unknown[], unknown])[] = [
 
 for (const [name, values, expected] of calls) {
   test(`${name}(${JSON.stringify(values).slice(1, -1)}) is ${JSON.stringify(expected) ?? 'undefined'}`, () => {
-    assert.deepEqual(hostFunctions[name]?.(...values), expected)
+    assert.deepEqual(hostFunctions[name]?.(...(values as readonly Value[])), expected)
   })
 }
 

@@ -40,6 +40,12 @@ const exceptions = new Set(
   ),
 )
 
+/** A number has a value here and no spelling (docs/POLICY.md): OPA knows `1e2` from `100`. */
+const spelled: ReadonlySet<string> = new Set([
+  'v0/sprintf/float/exponent',
+  'v1/sprintf/float/exponent',
+])
+
 /** They ask for zones whose clocks were changed, of which we say nothing: each release of the tz database has others. */
 const ofChangedClocks = new Set(
   ['v0', 'v1'].flatMap((version) =>
@@ -129,7 +135,7 @@ async function casesOfOpa(): Promise<readonly string[]> {
   return done.stdout.trimEnd().split('\n')
 }
 
-const count = { agree: 0, differ: 0, excepted: 0, unsupported: 0 }
+const count = { agree: 0, differ: 0, excepted: 0, spelled: 0, unsupported: 0 }
 const unsupported = new Map<string, number>()
 for (const text of await casesOfOpa()) {
   const each = fromJson(text) as unknown as Case
@@ -138,6 +144,7 @@ for (const text of await casesOfOpa()) {
     const difference = differenceOf(each, text)
     if (difference === undefined) count.agree += 1
     else if (exceptions.has(each.note)) count.excepted += 1
+    else if (spelled.has(each.note)) count.spelled += 1
     else {
       count.differ += 1
       console.log(`${each.note}: ${difference.slice(0, 500)}`)
@@ -156,7 +163,8 @@ for (const text of await casesOfOpa()) {
 const needed = [...unsupported].toSorted(([, a], [, b]) => b - a)
 console.log(`not provided: ${needed.map(([name, times]) => `${name} (${times})`).join(', ')}`)
 console.log(`OPA's own exceptions for plans: ${[...exceptions].join(', ')}`)
+console.log(`of how a number is spelled: ${[...spelled].join(', ')}`)
 console.log(
-  `${count.agree} agree, ${count.differ} differ, ${count.unsupported} unsupported, ${count.excepted} excepted by OPA`,
+  `${count.agree} agree, ${count.differ} differ, ${count.unsupported} unsupported, ${count.excepted} excepted by OPA, ${count.spelled} of how a number is spelled`,
 )
-if (count.differ > 0 || count.agree < 3330) process.exitCode = 1
+if (count.differ > 0 || count.agree < 3360) process.exitCode = 1

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fromJson } from '../../src/policy/plan/json.ts'
 import { letters } from '../policy/plan/letters.ts'
 import { classPatterns, rangesOf, sampleLetters } from '../policy/plan/regex/letter-classes.ts'
+import { formatShapes, formatVectorCalls } from '../policy/plan/format/format-calls.ts'
 import { globShapes, globVectorCalls } from '../policy/plan/builtins/glob-calls.ts'
 import { tokenShapes, tokenVectorCalls } from '../policy/plan/builtins/token-calls.ts'
 import { exactText, rulesOf } from '../policy/plan/random.ts'
@@ -90,6 +91,10 @@ function exactVector(...[opa, shapes, calls]: Parameters<typeof answersTo>): str
 
 export function globVector(opa: string): string {
   return exactVector(opa, globShapes, globVectorCalls)
+}
+
+export function formatVector(opa: string): string {
+  return exactVector(opa, formatShapes, formatVectorCalls)
 }
 
 export function tokenVector(opa: string): string {

@@ -19,6 +19,7 @@ import { globCalls, globShapes } from '../policy/plan/builtins/glob-calls.ts'
 import { tokenCalls, tokenShapes } from '../policy/plan/builtins/token-calls.ts'
 import { exactText } from '../policy/plan/random.ts'
 import type { Call } from '../policy/plan/random.ts'
+import { formatCalls, formatShapes } from '../policy/plan/format/format-calls.ts'
 import { regexCalls, regexShapes } from '../policy/plan/regex/regex-calls.ts'
 import { timeCalls, timeShapes } from '../policy/plan/time/time-calls.ts'
 import { wordCalls, wordShapes } from '../policy/plan/word-calls.ts'
@@ -79,6 +80,7 @@ export const generated: Readonly<Record<string, Generated>> = {
   'versions, amounts and numbers': { shapes: wordShapes, calls: wordCalls },
   globs: { shapes: globShapes, calls: globCalls },
   tokens: { shapes: tokenShapes, calls: tokenCalls },
+  'formatted texts': { shapes: formatShapes, calls: formatCalls },
 }
 
 /** Holds calls of builtins against `opa eval`. How many there were; throws at the first that has two answers. */

@@ -9,7 +9,7 @@ export function formatLiteral(v: Value, meter: Meter): string {
   if (typeof v === 'string') {
     // A letter may become ten.
     meter.spend(1 + (v.length >>> 2))
-    return quoted(v)
+    return quoteText(v, { ascii: false })
   }
   if (v instanceof Big) meter.spend(stepsOf(v))
   if (typeof v !== 'object' || v === null || v instanceof Big) return String(v)
@@ -29,7 +29,6 @@ const printable = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u
 
 /** What Go writes in a way of its own. */
 const named: ReadonlyMap<string, string> = new Map([
-  ['"', String.raw`\"`],
   ['\\', String.raw`\\`],
   ['\x07', String.raw`\a`],
   ['\b', String.raw`\b`],
@@ -40,15 +39,26 @@ const named: ReadonlyMap<string, string> = new Map([
   ['\v', String.raw`\v`],
 ])
 
-/** Go's strconv.Quote. */
-function quoted(text: string): string {
-  return plain.test(text) ? `"${text}"` : `"${Array.from(text, escaped).join('')}"`
+/** Go's strconv.IsPrint. */
+export function isPrintable(letter: string): boolean {
+  return printable.test(letter) && !isLater(letter)
 }
 
-function escaped(letter: string): string {
+/** Go's strconv.Quote, and QuoteToASCII. */
+export function quoteText(text: string, { ascii }: { readonly ascii: boolean }): string {
+  if (plain.test(text)) return `"${text}"`
+  return `"${Array.from(text, (letter) => escapeLetter(letter, { quote: '"', ascii })).join('')}"`
+}
+
+/** One letter as Go has it between such quotes. */
+export function escapeLetter(
+  letter: string,
+  { quote, ascii }: { readonly quote: string; readonly ascii: boolean },
+): string {
+  if (letter === quote) return `\\${letter}`
   const name = named.get(letter)
   if (name !== undefined) return name
-  if (printable.test(letter) && !isLater(letter)) return letter
+  if (isPrintable(letter) && (!ascii || letter < '\x7f')) return letter
   const code = (letter.codePointAt(0) ?? 0).toString(16)
   if (letter < ' ' || letter === '\x7f') return String.raw`\x` + code.padStart(2, '0')
   return code.length > 4

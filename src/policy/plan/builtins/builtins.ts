@@ -12,6 +12,7 @@ import { pathBuiltins } from './paths.ts'
 import { regexBuiltins } from './regex.ts'
 import { isText } from './signature.ts'
 import type { Builtin, Builtins, Now } from './signature.ts'
+import { sprintfBuiltins } from './sprintf.ts'
 import { stringBuiltins } from './strings.ts'
 import { templateBuiltins } from './templates.ts'
 import { timeBuiltins } from './time.ts'
@@ -32,6 +33,7 @@ export function createBuiltins(meter: Meter, now: Now = () => undefined): Builti
     ...objectBuiltins(meter),
     ...pathBuiltins(meter),
     ...stringBuiltins(meter),
+    ...sprintfBuiltins(meter),
     ...encodingBuiltins(meter),
     ...regexBuiltins(meter),
     ...globBuiltins(meter),
