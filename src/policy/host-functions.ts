@@ -11,8 +11,11 @@ export type HostFunctions = Readonly<Record<string, HostFunction>>
 /** What no module does by itself. */
 const names = [
   'io.jwt.decode',
+  'net.cidr_is_valid',
+  'object.subset',
   'regex.find_n',
   'regex.replace',
+  'regex.split',
   'regex.template_match',
   'semver.compare',
   'semver.is_valid',

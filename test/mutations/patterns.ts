@@ -53,7 +53,7 @@ export const patternMutations: readonly Mutation[] = [
     claim,
     without: 'the steps of what a match puts into a replacement',
     file: 'src/policy/plan/regex/replace.ts',
-    edits: [['    spend(1 + (part.length >>> 5))\n', '']],
+    edits: [['      spend(1 + (part.length >>> 5))\n', '']],
     tests,
     named: 'no fuel left',
   },

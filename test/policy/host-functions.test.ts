@@ -69,7 +69,7 @@ test('every function of the table is in the capabilities', () => {
 
 test('the capabilities have no randomness, no network and no word on a signature', () => {
   const refused =
-    /^(rand\.|uuid\.|http\.|net\.lookup|opa\.runtime|regex\.(?:split|globs)|io\.jwt\.(?!decode$))/
+    /^(rand\.|uuid\.|http\.|net\.lookup|opa\.runtime|regex\.globs|io\.jwt\.(?!decode$))/
   assert.deepEqual(
     capabilities.builtins.map(({ name }) => name).filter((name) => refused.test(name)),
     [],

@@ -29,6 +29,10 @@ export function intersectsCidr(one: string, other: string): boolean | undefined 
   return a.family === b.family && a.first <= b.last && b.first <= a.last
 }
 
+export function isCidr(text: string): boolean {
+  return parseCidr(text) !== undefined
+}
+
 /** RFC 4632 §3.1 and RFC 4291 §2.3, as Go's net.ParseCIDR takes them: the length may have zeros before it. */
 function parseCidr(text: string): Range | undefined {
   const slash = text.indexOf('/')

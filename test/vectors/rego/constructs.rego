@@ -115,3 +115,35 @@ reference_to_array := input.list[1]
 string_index if not input.text[0]
 
 templates contains $"{x} and {input.absent} of {input.list}" if some x in [1.5, "a", null, true, ["\"\n"], {"k": {1, "b", {}}}, set()]
+
+subsets := [answer |
+	some pair in [
+		[{"a": {"b": {1, 2}, "c": [1, 2, 3]}, 4: "four"}, {"a": {"b": {1}, "c": [2, 3]}}],
+		[{"a": {"b": 1}}, {"a": {}}],
+		[{"a": {"b": 1}}, {"a": {"b": 2}}],
+		[{"a": 1}, {"b": 1}],
+		[{"a": [1, 2]}, {"a": {1}}],
+		[{1, [2], {3}}, {[2]}],
+		[{1, 2}, {3}],
+		[{1}, set()],
+		[[1, 2, 1, 2, 3], [1, 2, 3]],
+		[[1, 2], [2, 1]],
+		[[1], []],
+		[[], []],
+		[[1, 1], {1, 2}],
+		[[1, 2, 3], {3, 1}],
+		[[], set()],
+		[[1], set()],
+		[{"a": 1}, [1]],
+		[{1}, [1]],
+		["a", "a"],
+		[input.object, input.object],
+	]
+	answer := object.get({"": object.subset(pair[0], pair[1])}, "", "none")
+]
+
+subset_undefined if not object.subset({"a": 1}, [1])
+
+ranges := [net.cidr_is_valid(v) | some v in ["10.0.0.0/8", "10.0.0.1/33", "::/0", "fe80::1%eth0/64", "10.0.0.1", "1.2.3.4/08", 5, null]]
+
+pieces := [regex.split(pattern, text) | some pattern in ["a", "", "a*", "^", "$", "(", "\\b"]; some text in ["", "banana", "aa", "x y"]]

@@ -25,3 +25,9 @@ matches := regex.find_n("[a-c]+", input.subject.id, -1)
 versions := semver.compare("1.0.0", "1.0.0-rc.1")
 
 amount := units.parse_bytes("2GiB")
+
+subset := object.subset({"ids": {"abc", "x"}}, {"ids": {input.subject.id}})
+
+parts := regex.split("[,;]\\s*", "a, b;c")
+
+range := net.cidr_is_valid("10.0.0.0/8")

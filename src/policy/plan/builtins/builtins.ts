@@ -1,4 +1,4 @@
-import { containsCidr, intersectsCidr } from '../cidr.ts'
+import { containsCidr, intersectsCidr, isCidr } from '../cidr.ts'
 import type { Meter } from '../meter.ts'
 import { isNumber } from '../numbers.ts'
 import { compare, equal, isArray, isSet } from '../values.ts'
@@ -14,6 +14,7 @@ import { isText } from './signature.ts'
 import type { Builtin, Builtins, Now } from './signature.ts'
 import { sprintfBuiltins } from './sprintf.ts'
 import { stringBuiltins } from './strings.ts'
+import { subsetBuiltins } from './subset.ts'
 import { templateBuiltins } from './templates.ts'
 import { timeBuiltins } from './time.ts'
 import { unitBuiltins } from './units.ts'
@@ -31,6 +32,7 @@ export function createBuiltins(meter: Meter, now: Now = () => undefined): Builti
     ...numberBuiltins(meter),
     ...collectionBuiltins(meter),
     ...objectBuiltins(meter),
+    ...subsetBuiltins(meter),
     ...pathBuiltins(meter),
     ...stringBuiltins(meter),
     ...sprintfBuiltins(meter),
@@ -44,6 +46,11 @@ export function createBuiltins(meter: Meter, now: Now = () => undefined): Builti
     ...tokenBuiltins(meter),
     'net.cidr_contains': ofRanges(meter, containsCidr),
     'net.cidr_intersects': ofRanges(meter, intersectsCidr),
+    'net.cidr_is_valid': (v) => {
+      if (!isText(v)) return false
+      meter.spendText(v.length)
+      return isCidr(v)
+    },
   }
 }
 

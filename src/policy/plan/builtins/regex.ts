@@ -1,7 +1,7 @@
 import type { Meter } from '../meter.ts'
 import { createPatterns } from '../regex/pattern.ts'
 import type { Pattern } from '../regex/pattern.ts'
-import { replaceAll, sliceOf } from '../regex/replace.ts'
+import { replaceAll, sliceOf, splitAt } from '../regex/replace.ts'
 import { patternOfTemplate } from '../regex/template.ts'
 import type { Value } from '../values.ts'
 import { isText } from './signature.ts'
@@ -41,6 +41,11 @@ export function regexBuiltins(meter: Meter): Builtins {
       eachMatch([pattern, text, count], false, ([whole = '']) => whole),
     'regex.find_all_string_submatch_n': (pattern, text, count) =>
       eachMatch([pattern, text, count], true, (texts) => texts),
+    'regex.split': (pattern, text) => {
+      const compiled = isText(pattern) ? patterns.compile(pattern) : undefined
+      if (compiled === undefined || !isText(text)) return undefined
+      return splitAt(compiled, text, { isEmpty: pattern === '', spend })
+    },
     'regex.replace': (text, pattern, replacement) => {
       if (!isText(text) || !isText(pattern) || !isText(replacement)) return undefined
       const compiled = patterns.compile(pattern)

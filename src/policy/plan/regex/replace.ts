@@ -9,11 +9,7 @@ export function replaceAll(
   spend: (steps: number) => void,
 ): string {
   const pieces = piecesOf(replacement, pattern.groups, spend)
-  const parts: string[] = []
-  const add = (part: string): void => {
-    spend(1 + (part.length >>> 5))
-    parts.push(part)
-  }
+  const { parts, add } = collect(spend)
   let end = 0
   for (const marks of pattern.matches(text, Infinity, true)) {
     const [from = 0, to = 0] = marks
@@ -29,6 +25,39 @@ export function replaceAll(
   }
   add(text.slice(end))
   return parts.join('')
+}
+
+/** Go's `Split`: what is between the matches, but nothing before one that is empty at the start, and nothing behind one at the end. */
+export function splitAt(
+  pattern: Pattern,
+  text: string,
+  { isEmpty, spend }: { readonly isEmpty: boolean; readonly spend: (steps: number) => void },
+): readonly string[] {
+  if (text === '' && !isEmpty) return ['']
+  const { parts, add } = collect(spend)
+  let [begin, end] = [0, 0]
+  for (const [from = 0, to = 0] of pattern.matches(text, Infinity, false)) {
+    end = from
+    if (to !== 0) add(text.slice(begin, from))
+    begin = to
+  }
+  if (end !== text.length) add(text.slice(begin))
+  return parts
+}
+
+/** Parts of texts, each paid for as it comes. */
+function collect(spend: (steps: number) => void): {
+  readonly parts: readonly string[]
+  readonly add: (part: string) => void
+} {
+  const parts: string[] = []
+  return {
+    parts,
+    add(part) {
+      spend(1 + (part.length >>> 5))
+      parts.push(part)
+    },
+  }
 }
 
 /** A part of a replacement: text, or groups, of which the first one that took part stands there. */

@@ -136,13 +136,14 @@ export function regexCalls(seed: number, count: number): readonly RegexCall[] {
     return many(one([2, 6, 12]), () => one(below(3) === 0 ? lettersMore : letters))
   }
   function call(): RegexCall {
-    const kind = below(8)
+    const kind = below(9)
     if (kind === 0) return ['regex.is_valid', pattern()]
     if (kind < 3) return ['regex.match', pattern(), text()]
     if (kind < 4) return ['regex.find_n', pattern(), text(), one([-1, -1, 0, 1, 2, 1.5])]
     if (kind < 6)
       return ['regex.find_all_string_submatch_n', pattern(), text(), one([-1, -1, -1, 0, 1, 2])]
     if (kind < 7) return ['regex.replace', text(), pattern(), one(replacements)]
+    if (kind < 8) return ['regex.split', pattern(), text()]
     const [begin, end] = one([
       ['{', '}'],
       ['<', '>'],
@@ -171,5 +172,6 @@ export const regexShapes: Readonly<Record<string, number>> = {
   'regex.find_n': 3,
   'regex.find_all_string_submatch_n': 3,
   'regex.replace': 3,
+  'regex.split': 2,
   'regex.template_match': 4,
 }
