@@ -20,6 +20,7 @@ export type CheckName =
   | 'rights'
   | 'signer'
   | 'remote-signers'
+  | 'signing-requests'
   | 'ledger'
   | 'authority'
   | 'trust-bundle'

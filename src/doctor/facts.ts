@@ -139,6 +139,15 @@ export interface ToolServerFact {
     | undefined
 }
 
+/** A CertificateSigningRequest that has no answer yet. */
+export interface SigningRequestFact {
+  readonly name: string
+  readonly requester: string
+  readonly approved: boolean
+  /** Since it was made, by the API server's clock. */
+  readonly seconds: number
+}
+
 /** A right of one of our programs, and whether it has it. */
 export interface RightFact {
   readonly program: Program
@@ -266,6 +275,7 @@ export interface Facts {
   readonly toolServerResource: Fact<CustomResourceFact | undefined>
   readonly approvalResource: Fact<CustomResourceFact | undefined>
   readonly toolServers: Fact<readonly ToolServerFact[]>
+  readonly signingRequests: Fact<readonly SigningRequestFact[]>
   /** Whether there is a ConfigMap for the program; undefined where nobody could look. */
   readonly configured: Readonly<Record<Program, boolean | undefined>>
   readonly signer: Fact<SignerSettings>

@@ -19,6 +19,7 @@ import { policyData } from './checks/policy-data.ts'
 import { gateway, ledger, signer, upstreams } from './checks/programs.ts'
 import { remoteSigners } from './checks/remote-signers.ts'
 import { rights } from './checks/rights.ts'
+import { signingRequests } from './checks/signing-requests.ts'
 import { toolServers } from './checks/tool-servers.ts'
 import { authority, gatewayName, trustBundle } from './checks/trust.ts'
 
@@ -41,6 +42,7 @@ export const checks: readonly Check[] = [
   rights,
   signer,
   remoteSigners,
+  signingRequests,
   ledger,
   authority,
   trustBundle,

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import { encodeCertificateRequest } from '../../dev/kubelet/certificate-request.ts'
+import { formatPem } from '../../dev/pem.ts'
 import { readInstalled } from '../../dev/session/open-session.ts'
 import type { Cluster } from '../../dev/cluster.ts'
 import { setStage } from '../../dev/story/stage.ts'
@@ -44,6 +47,21 @@ async function examine(cluster: Cluster): Promise<Report> {
   return JSON.parse(printed) as Report
 }
 
+function signingRequest(name: string, signerName: string): object {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const pem = formatPem('CERTIFICATE REQUEST', encodeCertificateRequest({ privateKey }))
+  return {
+    apiVersion: 'certificates.k8s.io/v1',
+    kind: 'CertificateSigningRequest',
+    metadata: { name },
+    spec: {
+      request: Buffer.from(pem).toString('base64'),
+      signerName,
+      usages: ['digital signature', 'client auth'],
+    },
+  }
+}
+
 function statusOf(report: Report, name: CheckName): string {
   const found = report.checks.find((check) => check.name === name)
   return `${found?.status}: ${found?.summary}: ${found?.evidence.join('; ')}`
@@ -65,6 +83,7 @@ const well: readonly CheckName[] = [
   'node-impersonators',
   'custom-resources',
   'rights',
+  'signing-requests',
   'policy-data',
   'governance-keys',
 ]
@@ -86,6 +105,26 @@ test('a real cluster with our chart is found to be well, and each fault of it by
       .map((name) => statusOf(report, name))
       .filter((text) => !text.startsWith('ok'))
     assert.deepEqual(unwell, [])
+  })
+  await t.test('what somebody asks of a signer that answers no such requests', async () => {
+    const path = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
+    const signer = 'countersign.dev/identity'
+    const asked = [
+      ['waits', signer],
+      ['refused', signer],
+      ['elsewhere', 'example.org/other'],
+    ] as const
+    for (const [name, signerName] of asked) {
+      const body = signingRequest(name, signerName)
+      assert.equal((await admin({ method: 'POST', path, body })).status, 201)
+    }
+    const condition = { type: 'Denied', status: 'True', reason: 'No', message: 'no' }
+    const denied = { method: 'PATCH', body: { status: { conditions: [condition] } } } as const
+    assert.equal((await admin({ ...denied, path: `${path}/refused/approval` })).status, 200)
+    assert.match(
+      statusOf(await examine(cluster), 'signing-requests'),
+      /^warning: 1 request of a kind that the signer does not answer: waits: not approved for 0 minutes, asked by \S+$/,
+    )
   })
   await t.test('a right that is missing', async () => {
     const path = `${collectionPath('RoleBinding', releaseNamespace)}/countersign-signer`

@@ -14,6 +14,7 @@ import { learnPolicyData } from './policy-data.ts'
 import { learnForeignNode, learnKept, learnOwnRequest } from './probes.ts'
 import { learnReadiness } from './programs.ts'
 import { learnRights } from './rights.ts'
+import { learnSigningRequests } from './signing-requests.ts'
 import { learnToolServers } from './tool-servers.ts'
 import { learnIssued, learnTrustBundle } from './trust.ts'
 import { learnNamespaces, learnPods, learnServiceAccounts, learnTemplates } from './workloads.ts'
@@ -62,6 +63,7 @@ function unasked(fact: Fact<never>): Asked {
     toolServerResource: fact,
     approvalResource: fact,
     toolServers: fact,
+    signingRequests: fact,
     configured: { signer: undefined, gateway: undefined },
     signer: fact,
     gateway: fact,
@@ -123,6 +125,7 @@ async function gatherFrom(options: GatherOptions, serverNow: () => number): Prom
     toolServerResource: await learnCustomResource(options, 'toolservers.countersign.dev'),
     approvalResource: await learnCustomResource(options, 'approvals.countersign.dev'),
     toolServers: await learnToolServers(options),
+    signingRequests: await learnSigningRequests(options, { signerName, serverNow }),
     handshake: await learnHandshake({
       ...(options.gateway ?? { host: `countersign-gateway.${namespace}.svc`, port: 443 }),
       serverName: `countersign-gateway.${namespace}.svc`,

@@ -210,7 +210,7 @@ test('no object and no answer, however odd, keeps the doctor from its report', a
         return { status: mine[0]?.status ?? status, headers, text: JSON.stringify(body) }
       })
       const found = await report(client)
-      assert.equal(found.checks.length, 29)
+      assert.equal(found.checks.length, 30)
       assertPlain(found)
       // Whatever comes, it is a judgement, not a check that broke.
       for (const { name, summary } of found.checks) {
