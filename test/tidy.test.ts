@@ -33,6 +33,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/pki': ['src/identity'],
   // The formats of C2SP logs, for whatever is kept as one: it knows nothing of what the leaves say.
   'src/tlog': [],
+  'src/trace': [],
   'src/ledger': ['src/identity', 'src/tlog'],
   'src/pkcs11': ['src/pki'],
   'src/policy': ['src/identity', 'src/tlog'],
@@ -40,7 +41,14 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/token': ['src/identity', 'src/pki'],
   // What becomes of a request, from the ground up: arrows run one way.
   'src/signer/verdict': ['src/identity', 'src/pki', 'src/policy'],
-  'src/signer/issue': ['src/identity', 'src/pki', 'src/ledger', 'src/policy', 'src/signer/verdict'],
+  'src/signer/issue': [
+    'src/identity',
+    'src/pki',
+    'src/ledger',
+    'src/policy',
+    'src/signer/verdict',
+    'src/trace',
+  ],
   'src/signer/watch': ['src/identity', 'src/signer/verdict', 'src/signer/issue'],
   // What would become of one, by the same rules.
   'src/signer/preview': [
@@ -101,7 +109,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
   'src/gateway/catalogue': [...gatewayGround, 'src/gateway/upstream', 'src/mcp', 'src/policy'],
   // Text in, text out: what it translates knows no call.
   'src/gateway/translate': ['src/mcp'],
-  'src/gateway/trace': [...gatewayGround, 'src/mcp'],
+  'src/gateway/trace': [...gatewayGround, 'src/mcp', 'src/trace'],
   'src/gateway/call.ts': [
     'src/gateway/approval',
     'src/mcp',
@@ -246,6 +254,7 @@ const roomsImportable: Readonly<Record<string, readonly string[]>> = {
     'src/pki',
     'src/pkcs11',
     'src/tlog',
+    'src/trace',
     'src/ledger',
     'src/policy',
     'src/token',

@@ -29,6 +29,7 @@ import { createIssuance } from './issue/issuance.ts'
 import type { Issuance } from './issue/issuance.ts'
 import type { IssuanceOptions, Permission } from './issue/issuance-options.ts'
 import type { IssuancePorts } from './issue/ports.ts'
+import { tracedIssuance, type IssuanceTracing } from './issue/traced.ts'
 import { startRequestQueue } from './watch/request-queue.ts'
 import type { RequestQueue } from './watch/request-queue.ts'
 import { followRequestedKeys } from './watch/requested-keys.ts'
@@ -93,6 +94,8 @@ export interface SignerOptions extends AuthorityKeeping {
   readonly delay?: Delay
   /** How strictly each namespace is held to what it may claim; enforced unless told. */
   readonly modeOf?: ModeOf
+  /** No request is traced unless told. */
+  readonly tracing?: IssuanceTracing | undefined
   readonly log: Log
   readonly metrics: Metrics
   readonly now: () => number
@@ -366,7 +369,7 @@ function newIssuance(
   const { profile, log, metrics, now } = options
   const { authorities, ...rest } = parts
   const randomBytes = options.randomBytes ?? systemRandomBytes
-  return createIssuance({
+  const issuance = {
     profile: evaluationProfile(options),
     issuer: createIssuer({ profile, authorities, now, randomBytes }),
     ledger: options.ledger,
@@ -379,5 +382,7 @@ function newIssuance(
     delay: realDelay,
     metrics,
     log,
-  })
+  }
+  const { tracing } = options
+  return tracing === undefined ? createIssuance(issuance) : tracedIssuance(issuance, tracing)
 }

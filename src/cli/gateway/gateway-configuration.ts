@@ -38,6 +38,7 @@ import {
   type LogConfig,
   type PolicyConfig,
 } from '../shared-configuration.ts'
+import { tracingSchema, type TracingConfig } from '../tracing-configuration.ts'
 
 /** What `countersign gateway --config` reads. */
 export interface GatewayConfig {
@@ -103,14 +104,7 @@ export interface GatewayConfig {
   }
   readonly limits: GatewayLimits
   /** Undefined: no call is traced. */
-  readonly tracing?:
-    | {
-        /** Of OTLP over HTTP, such as http://collector.monitoring.svc:4318/v1/traces. */
-        readonly endpoint: string
-        /** How many of the calls that are in nobody's trace begin one. */
-        readonly sampleRatio: number
-      }
-    | undefined
+  readonly tracing?: TracingConfig | undefined
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
@@ -224,12 +218,7 @@ export function gatewaySchema(folder: string): z.ZodType<GatewayConfig> {
         lists: z.enum(['digest', 'full']).default('digest'),
       }),
       limits: limitsSchema,
-      tracing: z
-        .strictObject({
-          endpoint: z.url({ protocol: /^https?$/, error: 'want=an http or https URL' }),
-          sampleRatio: z.number().min(0).max(1).default(0.1),
-        })
-        .optional(),
+      tracing: tracingSchema.optional(),
       policy: policySchema(folder),
       admin: adminSchema(9_444),
       log: logSchema,

@@ -12,6 +12,7 @@ import { formatStatusPage } from '../../policy/bundle-status.ts'
 import { createSigner, type SignerOptions } from '../../signer/controller.ts'
 import { isReady, type Condition } from '../../readiness.ts'
 import { modesOf } from '../../signer/verdict/enforcement.ts'
+import { openSpanExporter } from '../../trace/open-exporter.ts'
 import { openAdminListener, type AdminListener, type AdminPage } from '../admin-listener.ts'
 import { openCarrying } from '../open-carrying.ts'
 import { openPolicy, policyConditions, statusesOf, type OpenPolicy } from '../open-policy.ts'
@@ -67,6 +68,7 @@ export async function runSigner(
     claims: config.claims,
     modeOf: modesOf(config.enforcement.namespaces),
     serverClock: clock,
+    tracing: openTracing(config, { log, metrics, opened }),
     log,
     metrics,
     now,
@@ -108,6 +110,17 @@ function openClient(
     environment: process.env,
     userAgent,
   })
+}
+
+/** What is left of the spans is sent at the end. */
+function openTracing(
+  { tracing }: SignerConfig,
+  parts: Parameters<typeof openSpanExporter>[1],
+): SignerOptions['tracing'] {
+  if (tracing === undefined) return undefined
+  const { endpoint, sampleRatio } = tracing
+  const exporter = openSpanExporter({ endpoint, service: 'countersign-signer' }, parts)
+  return { exporter, sampleRatio }
 }
 
 /** What becomes of the anchors. */

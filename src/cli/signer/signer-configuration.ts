@@ -25,6 +25,7 @@ import {
   type LogConfig,
   type PolicyConfig,
 } from '../shared-configuration.ts'
+import { tracingSchema, type TracingConfig } from '../tracing-configuration.ts'
 
 /** A CA that the signer makes and keeps in a Secret. */
 export interface SelfSignedConfig {
@@ -141,6 +142,8 @@ export interface SignerConfig {
   }
   /** What the issuance policy was asked and has answered; in the ledger's words alone when absent. */
   readonly decisionLog?: DecisionLogConfig | undefined
+  /** No request is traced when absent. */
+  readonly tracing?: TracingConfig | undefined
   readonly policy: PolicyConfig
   readonly admin: AdminConfig
   readonly log: LogConfig
@@ -334,6 +337,7 @@ export function signerSchema(folder: string): z.ZodType<SignerConfig> {
     ledger: ledgerSchema(folder),
     // The ledger is the record: a log for authors need not keep pods waiting.
     decisionLog: z.strictObject(decisionLogFields(folder, 'shed-and-count')).optional(),
+    tracing: tracingSchema.optional(),
     policy: policySchema(folder).refine(({ tenants }) => tenants === undefined, {
       path: ['tenants'],
       message: 'want=none: bundles of tenants are asked about calls',

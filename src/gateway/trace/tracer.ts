@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { cut } from '../../errors.ts'
 import type { NotificationMessage, RequestMessage } from '../../mcp/message.ts'
 import { formatTraceparent, parseTraceContext, type TraceContext } from '../../mcp/trace-context.ts'
-import type { SpanExporter } from './export-spans.ts'
+import { preciseNow, type SpanExporter } from '../../trace/export-spans.ts'
 
 /** Follows calls, those that are sampled. Without one nothing is done for traces on the way of a call. */
 export interface Tracer {
@@ -91,10 +91,6 @@ export function createTracer(options: TracerOptions): Tracer {
       }
     },
   }
-}
-
-function preciseNow(): number {
-  return performance.timeOrigin + performance.now()
 }
 
 /** The message's own words go before the headers': intermediaries rewrite those (MCP 2026-07-28 base protocol, `_meta`). */

@@ -1,62 +1,17 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { test } from 'node:test'
-import { createSpanExporter, type SpanExporter } from '../../../src/gateway/trace/export-spans.ts'
-import { createPost } from '../../../src/gateway/trace/post-spans.ts'
+import { createSpanExporter, type SpanExporter } from '../../../src/trace/export-spans.ts'
+import { createPost } from '../../../src/trace/post-spans.ts'
 import { createTracer } from '../../../src/gateway/trace/tracer.ts'
 import { silentLog } from '../../../src/log.ts'
 import { silentMetrics } from '../../../src/metrics.ts'
 import { requirement } from '../../requirements.ts'
+import { openCollector, spansOf, type OtlpSpan } from '../../support/collector.ts'
 import { modernMeta } from '../world/client.ts'
 import { openWorld, type World } from '../world/world.ts'
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
 const callerSpan = '00f067aa0ba902b7'
-
-interface OtlpSpan {
-  readonly traceId: string
-  readonly spanId: string
-  readonly parentSpanId?: string
-  readonly traceState?: string
-  readonly name: string
-  readonly kind: number
-  readonly startTimeUnixNano: string
-  readonly endTimeUnixNano: string
-  readonly attributes: readonly { key: string; value: { stringValue: string } }[]
-  readonly status?: { code: number }
-}
-
-/** A collector as small as there may be one. */
-async function openCollector(): Promise<
-  { readonly endpoint: string; readonly bodies: string[] } & AsyncDisposable
-> {
-  const bodies: string[] = []
-  const server = createServer((request, response) => {
-    let body = ''
-    request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk))
-    request.on('end', () => {
-      bodies.push(body)
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/traces`,
-    bodies,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-}
-
-function spansOf(body: string | undefined): readonly OtlpSpan[] {
-  const parsed = JSON.parse(body ?? '{"resourceSpans":[]}') as {
-    resourceSpans: { scopeSpans: { spans: OtlpSpan[] }[] }[]
-  }
-  return parsed.resourceSpans[0]?.scopeSpans[0]?.spans ?? []
-}
 
 const attribute = (span: OtlpSpan | undefined, key: string): string | undefined =>
   span?.attributes.find((each) => each.key === key)?.value.stringValue

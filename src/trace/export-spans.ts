@@ -1,5 +1,5 @@
-import type { Log } from '../../log.ts'
-import type { Metrics } from '../../metrics.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 import { formatSpans, type Span } from './span.ts'
 
 /** Sends one body to the collector. Rejects where it was not taken. */
@@ -80,4 +80,9 @@ export function createSpanExporter(options: SpanExporterOptions): SpanExporter {
 function laterTimeout(work: () => void): () => void {
   const timer = setTimeout(work, laterMilliseconds).unref()
   return () => clearTimeout(timer)
+}
+
+/** Milliseconds since the epoch, with a fraction. */
+export function preciseNow(): number {
+  return performance.timeOrigin + performance.now()
 }

@@ -1,12 +1,12 @@
-/** One stretch of a call, ended. Nothing in it is of a tool's arguments or of an answer. */
+/** One stretch of a call, or of a certificate's way, ended. Nothing in it is of a tool's arguments, of an answer or of a key. */
 export interface Span {
   readonly traceId: string
   readonly spanId: string
   readonly parentSpanId: string | undefined
   readonly state: string | undefined
   readonly name: string
-  /** To the caller we are a server, to a tool server a client. */
-  readonly kind: 'server' | 'client'
+  /** To a caller we are a server, to whom we ask a client. */
+  readonly kind: 'server' | 'client' | 'internal'
   /** Milliseconds since the epoch, with a fraction. */
   readonly startedAt: number
   readonly endedAt: number
@@ -15,7 +15,7 @@ export interface Span {
 }
 
 /** The numbers of OTLP's enumerations (opentelemetry/proto/trace/v1). */
-const kinds = { server: 2, client: 3 }
+const kinds = { internal: 1, server: 2, client: 3 }
 const statusError = 2
 
 /** The body of one export, OTLP/HTTP as JSON: ids are hex, 64-bit numbers are text. */
