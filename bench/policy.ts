@@ -1,6 +1,7 @@
 /**
- * Evaluations of the default policy a second, one thread: `npm run bench policy -- [--json] [--grants=11000]`. The peer is OPA's own
- * evaluator in Go on the same rules, data and input (`opa bench`), where it is built: `node test/tools/build.ts opa`.
+ * Evaluations of the default policy a second, one thread: `npm run bench policy -- [--json] [--grants=11000] [--bodies=0]`. The peer is OPA's
+ * own evaluator in Go on the same rules, data and input (`opa bench`), where it is built: `node test/tools/build.ts opa`. With `--bodies` a
+ * rule of so many bodies, of which none holds, is asked of each call; that needs `opa`.
  */
 import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -27,11 +28,13 @@ import { formatInput } from '../src/policy/input.ts'
 import { silentLog } from '../src/log.ts'
 import { silentMetrics } from '../src/metrics.ts'
 import { toolPath } from '../test/tools/build.ts'
+import { buildBodies } from './rig/build-bodies.ts'
 
 const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     grants: { type: 'string', default: '11000' },
+    bodies: { type: 'string', default: '0' },
   },
 })
 
@@ -104,12 +107,21 @@ function listOf(): ListTexts {
   return { subject, action: 'tools/list', resources, context: { ...context, phase: 'list' } }
 }
 
+/** What a mask is asked of: the event of a call, as the log hands it over. */
+const event = formatInput({
+  input: JSON.parse(textOf(askCall(callOf()))) as object,
+  result: { allow: true, reasons: [], obligations: [] },
+  digests: {},
+})
+
 interface Measured {
   readonly perSecond: number
   readonly p50Microseconds: number
   readonly p99Microseconds: number
   /** Of this thread, for one: garbage and what is drained later are in it. */
   readonly cpuMicroseconds: number
+  /** Of the heap of JavaScript, for one; what a module takes of its own memory is not in it. */
+  readonly allocatedOctets: number
 }
 
 /** The median of some rounds, so that a disturbance of the machine costs one round and not the figure. Contestants take turns. */
@@ -132,6 +144,7 @@ async function measure(
       p50Microseconds: median((round) => round.p50Microseconds),
       p99Microseconds: median((round) => round.p99Microseconds),
       cpuMicroseconds: median((round) => round.cpuMicroseconds),
+      allocatedOctets: Math.round(median((round) => round.allocatedOctets)),
     }
   })
 }
@@ -140,6 +153,7 @@ async function measure(
 const turnEvaluations = 16
 
 async function measureRound(evaluate: () => void, milliseconds = 300): Promise<Measured> {
+  const allocatedOctets = allocatedBy(evaluate)
   const times: number[] = []
   const start = performance.now()
   const cpu = process.threadCpuUsage()
@@ -162,7 +176,19 @@ async function measureRound(evaluate: () => void, milliseconds = 300): Promise<M
     p50Microseconds: at(0.5),
     p99Microseconds: at(0.99),
     cpuMicroseconds: (user + system) / times.length,
+    allocatedOctets,
   }
+}
+
+/** The least of some: where garbage was collected meanwhile the heap has become smaller, and nothing is said. */
+function allocatedBy(evaluate: () => void, evaluations = 50): number {
+  const grown = Array.from({ length: 9 }, () => {
+    const before = process.memoryUsage().heapUsed
+    for (let each = 0; each < evaluations; each += 1) evaluate()
+    return (process.memoryUsage().heapUsed - before) / evaluations
+  })
+  const said = grown.filter((octets) => octets > 0).toSorted((a, b) => a - b)
+  return said[Math.floor(said.length / 2)] ?? Number.NaN
 }
 
 /** Evaluations a second of OPA in Go, undefined where it is not built. */
@@ -174,13 +200,40 @@ function measurePeer(entrypoint: string, input: string, data: object): number | 
     writeFileSync(join(folder, 'input.json'), input)
     writeFileSync(join(folder, 'data.json'), JSON.stringify(data))
     const query = `data.${entrypoint.replaceAll('/', '.')}`
-    const files = ['--data', join(policies, 'countersign'), '--data', join(folder, 'data.json')]
+    const rules = bodies === undefined ? [policies] : [join(scratch, 'sources')]
+    const files = [
+      ...rules.map((root) => join(root, 'countersign')),
+      join(folder, 'data.json'),
+    ].flatMap((file) => ['--data', file])
     const words = ['bench', ...files, '--input', join(folder, 'input.json'), '--format', 'json']
     const done = spawnSync(opa, [...words, '--benchmem=false', query], { encoding: 'utf8' })
     const { N, T } = JSON.parse(done.stdout) as { readonly N: number; readonly T: number }
     return Math.round((N / T) * 1e9)
   } finally {
     rmSync(folder, { recursive: true })
+  }
+}
+
+/** A row of the report. */
+function rowOf(name: string, figures: Measured, peer?: number) {
+  const { perSecond, allocatedOctets } = figures
+  const [p50Microseconds = 0, p99Microseconds = 0, cpuMicroseconds = 0] = [
+    figures.p50Microseconds,
+    figures.p99Microseconds,
+    figures.cpuMicroseconds,
+  ].map((figure) => Number(figure.toFixed(1)))
+  return {
+    bench: 'policy',
+    case: name,
+    unit: 'evaluations/s',
+    ours: perSecond,
+    peer: peer ?? null,
+    peerName: peer === undefined ? null : 'opa bench (Go)',
+    ratio: peer === undefined ? null : Number((perSecond / peer).toFixed(2)),
+    p50Microseconds,
+    p99Microseconds,
+    cpuMicroseconds,
+    allocatedOctets,
   }
 }
 
@@ -191,6 +244,7 @@ interface Contestant {
   readonly engine: EngineName
   readonly decide: () => Evaluated<unknown>
   readonly filter: () => Evaluated<unknown>
+  readonly mask: () => unknown
   readonly record: (path: string, evaluated: Evaluated<unknown>) => void
   /** The same, with a candidate that is asked afterwards. */
   readonly recordShadowed: Contestant['record']
@@ -227,7 +281,7 @@ const shadowMetrics: Metrics = {
 }
 
 async function openContestant(name: EngineName): Promise<Contestant> {
-  const base = await openPolicyBase({ engine: name })
+  const base = await openPolicyBase({ engine: name, content: bodies })
   if (base.engine !== name) throw new Error(`want=${name} got=${base.engine}`)
   const engine = base.engineWith([{ name: 'data', value: data }])
   const authorizer = createAuthorizer(engine)
@@ -250,6 +304,8 @@ async function openContestant(name: EngineName): Promise<Contestant> {
       void recorded.record({ decisionId: randomUUID(), path, evaluated, requestedBy: caller.id }),
     decide: () => authorizer.decide(callOf()),
     filter: () => authorizer.filter(listOf()),
+    // The log has its values already, as it has for each event.
+    mask: () => engine.evaluate(entrypoints.mask, event, (read) => read(event)),
     record(path, evaluated) {
       decisionLog.record({ decisionId: randomUUID(), path, evaluated, requestedBy: caller.id })
     },
@@ -257,6 +313,10 @@ async function openContestant(name: EngineName): Promise<Contestant> {
     close: async () => shadow?.[Symbol.asyncDispose](),
   }
 }
+
+const scratch = mkdtempSync(join(tmpdir(), 'countersign-bodies-'))
+const bodiesCount = Number(values.bodies)
+const bodies = bodiesCount > 0 ? await buildBodies(scratch, bodiesCount) : undefined
 
 const plan = await openContestant('plan')
 const contestants = [plan, await openContestant('wasm')]
@@ -266,11 +326,12 @@ type Case = readonly [string, (c: Contestant) => void, (readonly [string, string
 const cases: readonly Case[] = [
   ['mcp decision', (c) => c.decide(), [entrypoints.decision, textOf(askCall(callOf()))]],
   ['mcp decision with its event', (c) => c.record('decision', c.decide())],
+  ['mask of its event', (c) => c.mask(), [entrypoints.mask, event]],
   ['mcp list of 500 tools', (c) => c.filter(), [entrypoints.list, textOf(askList(listOf()))]],
   ['mcp list with its event', (c) => c.record('list', c.filter())],
 ]
 
-const rows = []
+const rows: ReturnType<typeof rowOf>[] = []
 for (const [name, evaluate, asked] of cases) {
   const measured = await measure(contestants.map((each) => () => evaluate(each)))
   for (const { flush } of contestants) await flush()
@@ -278,19 +339,7 @@ for (const [name, evaluate, asked] of cases) {
   for (const [at, { engine }] of contestants.entries()) {
     const figures = measured[at]
     if (figures === undefined) continue
-    const { perSecond } = figures
-    rows.push({
-      bench: 'policy',
-      case: `${name}, ${engine}`,
-      unit: 'evaluations/s',
-      ours: perSecond,
-      peer: peer ?? null,
-      peerName: peer === undefined ? null : 'opa bench (Go)',
-      ratio: peer === undefined ? null : Number((perSecond / peer).toFixed(2)),
-      p50Microseconds: Number(figures.p50Microseconds.toFixed(1)),
-      p99Microseconds: Number(figures.p99Microseconds.toFixed(1)),
-      cpuMicroseconds: Number(figures.cpuMicroseconds.toFixed(1)),
-    })
+    rows.push(rowOf(`${name}, ${engine}`, figures, peer))
   }
 }
 
@@ -304,31 +353,22 @@ for (const { flush } of contestants) await flush()
 for (const [at, name] of ['without a candidate', 'with a candidate'].entries()) {
   const figures = shadowing[at]
   if (figures === undefined) continue
-  rows.push({
-    bench: 'policy',
-    case: `decision, event, ${name}`,
-    unit: 'evaluations/s',
-    ours: figures.perSecond,
-    peer: null,
-    peerName: null,
-    ratio: null,
-    p50Microseconds: Number(figures.p50Microseconds.toFixed(1)),
-    p99Microseconds: Number(figures.p99Microseconds.toFixed(1)),
-    cpuMicroseconds: Number(figures.cpuMicroseconds.toFixed(1)),
-  })
+  rows.push(rowOf(`decision, event, ${name}`, figures))
 }
 const { compared, dropped } = asked
 for (const { close } of contestants) await close()
+rmSync(scratch, { recursive: true })
 
 if (values.json) {
   for (const row of rows) process.stdout.write(`${JSON.stringify(row)}\n`)
 } else {
   process.stdout.write(
-    `${'case'.padEnd(36)} ${'ours/s'.padStart(9)} ${'p50 µs'.padStart(9)} ${'p99 µs'.padStart(9)} ${'CPU µs'.padStart(9)} ${'opa/s'.padStart(9)} ${'ratio'.padStart(6)}\n`,
+    `${'case'.padEnd(36)} ${'ours/s'.padStart(9)} ${'p50 µs'.padStart(9)} ${'p99 µs'.padStart(9)} ${'CPU µs'.padStart(9)} ${'octets'.padStart(9)} ${'opa/s'.padStart(9)} ${'ratio'.padStart(6)}\n`,
   )
   for (const row of rows) {
-    const { p50Microseconds, p99Microseconds, cpuMicroseconds } = row
-    const figures = [row.ours, p50Microseconds, p99Microseconds, cpuMicroseconds, row.peer ?? '-']
+    const { p50Microseconds, p99Microseconds, cpuMicroseconds, allocatedOctets } = row
+    const times = [row.ours, p50Microseconds, p99Microseconds, cpuMicroseconds]
+    const figures = [...times, allocatedOctets, row.peer ?? '-']
     const cells = figures.map((figure) => String(figure).padStart(9)).join(' ')
     process.stdout.write(
       `${row.case.padEnd(36)} ${cells} ${String(row.ratio ?? '-').padStart(6)}\n`,

@@ -3,8 +3,11 @@ import type { Plain, Value } from './values.ts'
 import type { Meter } from './meter.ts'
 import { Big, parseNumber, stepsOf } from './numbers.ts'
 
-/** Up to 15 digits without an exponent are no other number as a double: then none needs to be looked at by itself. */
-const mayLoseDigits = /\d[\d.]{15}|\d[eE]/
+/**
+ * Up to 15 digits without an exponent are no other number as a double: then none needs to be looked at by itself. A number stands behind
+ * one of these; what is within a text, such as a digest, seldom does.
+ */
+const mayLoseDigits = /(?:^|[:,[\s])-?(?:\d[\d.]{15}|\d[\d.]*[eE])/
 
 /** A surrogate that is written as an escape: it may be half of a pair without the other. */
 const mayBeHalf = /\\u[dD][89a-fA-F]/

@@ -12,20 +12,29 @@ export function isOrdered(block: Block): boolean {
   )
 }
 
-function blocksOf(statement: Statement): readonly Block[] {
+export function blocksOf(statement: Statement): readonly Block[] {
   if ('blocks' in statement) return statement.blocks
   return 'block' in statement ? [statement.block] : []
 }
 
+/** The locals that a statement itself, not its blocks, reads or writes, each as often as it does. */
+export function localsOf(statement: Statement): readonly number[] {
+  return Object.entries(shapes[statement.type]).flatMap(([name, kind]) => {
+    const value = (statement as unknown as Readonly<Record<string, unknown>>)[name]
+    if (kind === 'local') return [value as number]
+    if (kind === 'locals') return value as readonly number[]
+    if (kind === 'operand') return localIn(value as Operand)
+    return kind === 'operands' ? (value as readonly Operand[]).flatMap(localIn) : []
+  })
+}
+
+function localIn(operand: Operand): readonly number[] {
+  return operand.type === 'local' ? [operand.value] : []
+}
+
 /** Whether a statement itself, not its blocks, reads or writes a local. */
 function mentions(statement: Statement, local: number): boolean {
-  return Object.entries(shapes[statement.type]).some(([name, kind]) => {
-    const value = (statement as unknown as Readonly<Record<string, unknown>>)[name]
-    if (kind === 'local') return value === local
-    if (kind === 'locals') return (value as readonly number[]).includes(local)
-    if (kind === 'operand') return isLocal(value as Operand, local)
-    return kind === 'operands' && (value as readonly Operand[]).some((each) => isLocal(each, local))
-  })
+  return localsOf(statement).includes(local)
 }
 
 function isLocal(operand: Operand, local: number | undefined): boolean {

@@ -1,5 +1,7 @@
 import { UnsupportedPlan } from './plan.ts'
 import type { Block, Operand, Statement, StatementOf, StatementType } from './plan.ts'
+import { pathsIn } from './paths.ts'
+import type { Paths } from './paths.ts'
 import { isOrdered } from './traits.ts'
 import type { Tables } from './write-program.ts'
 
@@ -20,6 +22,7 @@ export class FunctionWriter {
   readonly #lines: string[] = []
   readonly #frames: Frame[] = []
   readonly #locals = new Set<number>()
+  #paths: Paths = new Map()
   #next = 0
 
   constructor(tables: Tables, params: readonly number[]) {
@@ -28,10 +31,27 @@ export class FunctionWriter {
   }
 
   write(blocks: readonly Block[]): string {
+    this.#paths = pathsIn(blocks, this.#params)
     for (const block of blocks) this.block(block)
     const own = [...this.#locals].filter((local) => !this.#params.includes(local))
-    const head = own.length === 0 ? '' : `let ${own.map((local) => `l${local}`).join()}\n`
+    const kept = new Set([...this.#paths.values()].flatMap(({ kept }) => kept ?? []))
+    const names = [...own.map((local) => `l${local}`), ...[...kept].map((id) => `k${id}`)]
+    const head = names.length === 0 ? '' : `let ${names.join()}\n`
     return `${head}${this.#lines.join('\n')}\n`
+  }
+
+  /** What a reference that begins here leads to, from its document on; what comes before its end is written nowhere else. */
+  pathAt(statement: Statement): string | undefined {
+    const path = this.#paths.get(statement)
+    if (path === undefined) return undefined
+    const { document, keys, kept } = path
+    const looked = keys.reduce((at, key) => `dot(${at},${this.string(key)})`, this.local(document))
+    return kept === undefined ? looked : `k${kept}===undefined?k${kept}=${looked}:k${kept}`
+  }
+
+  /** It leads to the next one, which is written whole. */
+  isWithin(statement: Statement): boolean {
+    return this.#paths.get(statement)?.isEnd === false
   }
 
   put(line: string): void {
@@ -143,7 +163,10 @@ const writers: { readonly [T in StatementType]: (w: FunctionWriter, s: Statement
   BreakStmt: (w, s) => w.put(w.jump(s.index)),
   CallDynamicStmt: writeDynamicCall,
   CallStmt: writeCall,
-  DotStmt: (w, s) => w.define(s.target, `dot(${w.operand(s.source)},${w.operand(s.key)})`),
+  DotStmt: (w, s) => {
+    if (w.isWithin(s)) return
+    w.define(s.target, w.pathAt(s) ?? `dot(${w.operand(s.source)},${w.operand(s.key)})`)
+  },
   EqualStmt: (w, s) => w.endIf(differing(w, s.a, s.b)),
   IsArrayStmt: (w, s) => w.endIf(`!isArray(${w.operand(s.source)})`),
   IsDefinedStmt: (w, s) => w.endIf(`${w.local(s.source)}===undefined`),
