@@ -510,13 +510,23 @@ test('a client stays at one replica of the gateway, unless a value says otherwis
   await assert.rejects(affinity('--set', 'gateway.service.sessionAffinity=sometimes'))
 })
 
-test('a signer with a decision log has a volume that holds all of its files, and none without', async () => {
-  const rendered = async (...set: readonly string[]): Promise<readonly [unknown, unknown]> => {
-    const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...set))
+test('a signer with a decision log has a volume that holds all of its files, and none without; so have those of other clusters', async () => {
+  const remote = {
+    cluster: 'edge',
+    trustDomain: 'edge.example',
+    kubeconfigSecretName: 'edge',
+    authoritySecretName: 'edge-ca',
+    agent: { namespace: 'countersign-system', serviceAccount: 'countersign-agent' },
+  }
+  const remotes = ['--set-json', `remotes=${JSON.stringify([remote])}`]
+  const rendered = async (
+    name: string,
+    ...set: readonly string[]
+  ): Promise<readonly [unknown, unknown]> => {
+    const rendering = parseRendering(await renderChart('-f', defaultValuesFile, ...remotes, ...set))
     const ofKind = (wanted: string): Rendered =>
-      rendering.find(
-        ({ kind, metadata }) => kind === wanted && metadata.name === 'countersign-signer',
-      ) ?? assert.fail(wanted)
+      rendering.find(({ kind, metadata }) => kind === wanted && metadata.name === name) ??
+      assert.fail(wanted)
     const text: unknown = ofKind('ConfigMap')['data']['signer.yaml']
     const { volumes } = ofKind('StatefulSet')['spec'].template.spec as {
       readonly volumes: readonly { readonly name: string; readonly emptyDir?: object }[]
@@ -524,17 +534,19 @@ test('a signer with a decision log has a volume that holds all of its files, and
     const { decisionLog } = validate(parse(String(text)), signerSchema('/'), 'signer.yaml')
     return [decisionLog, volumes.find(({ name }) => name === 'decisions')?.emptyDir]
   }
-  assert.deepEqual(await rendered(), [undefined, undefined])
   const log = { enabled: true, files: 3, drops: 'by-policy' }
   const set = ['--set-json', `signer.decisionLog=${JSON.stringify(log)}`]
-  assert.deepEqual(await rendered(...set), [
-    {
-      file: '/var/log/countersign/decisions.jsonl',
-      fileBytesMax: 16_777_216,
-      files: 3,
-      whenFull: 'shed-and-count',
-      drops: 'by-policy',
-    },
-    { sizeLimit: 4 * 16_777_216 },
-  ])
+  for (const name of ['countersign-signer', 'countersign-signer-of-edge']) {
+    assert.deepEqual(await rendered(name), [undefined, undefined])
+    assert.deepEqual(await rendered(name, ...set), [
+      {
+        file: '/var/log/countersign/decisions.jsonl',
+        fileBytesMax: 16_777_216,
+        files: 3,
+        whenFull: 'shed-and-count',
+        drops: 'by-policy',
+      },
+      { sizeLimit: 4 * 16_777_216 },
+    ])
+  }
 })

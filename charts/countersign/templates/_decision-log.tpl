@@ -46,6 +46,32 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* That of a signer, in its configuration; nothing where it has none. */}}
+{{- define "countersign.issuanceLog" -}}
+{{- if .enabled -}}
+{{- $log := dict
+      "file" "/var/log/countersign/decisions.jsonl"
+      "fileBytesMax" (int64 .fileBytesMax)
+      "files" (int64 .files)
+      "whenFull" .whenFull
+      "drops" .drops -}}
+{{- with .fileSecondsMax -}}{{- $_ := set $log "fileSecondsMax" (int64 .) -}}{{- end -}}
+{{- with include "countersign.decisionCheckpoints" . -}}{{- $_ := set $log "checkpoints" (fromJson .) -}}{{- end -}}
+{{- with include "countersign.decisionUpload" . -}}{{- $_ := set $log "upload" (fromJson .) -}}{{- end -}}
+{{- toJson $log -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What it reads, of a pod's sources. */}}
+{{- define "countersign.issuanceLogSources" -}}
+{{- if .enabled -}}
+{{- include "countersign.decisionLogKeySource" . -}}
+{{- with include "countersign.decisionReceiverSource" . }}
+{{ . }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* Pods that fill more than they may are evicted: some room is left, and a sixteenth for the hashes of lines. */}}
 {{- define "countersign.decisionLogSize" -}}
 {{- $octets := mul (int64 .files) (int64 .fileBytesMax) (int64 (.workers | default 1)) -}}
