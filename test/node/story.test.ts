@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { tellCalls } from './chapters/calls.ts'
 import { tellDoctor } from './chapters/doctor.ts'
+import { followIssued } from './chapters/issued.ts'
 import { tellMishaps } from './chapters/mishaps.ts'
 import { tellReleases } from './chapters/releases.ts'
 import { tellRollouts } from './chapters/rollouts.ts'
@@ -20,9 +21,13 @@ test('the product in real pods, from an empty cluster to its removal', async (t)
   // One command on an empty cluster; nothing of what follows could be told without it.
   await install(node)
   t.diagnostic(`installed, and all pods Ready: ${Math.round(performance.now() - begun)} ms`)
+  const issued = followIssued(node)
   await tellCalls(t, node)
+  await issued.look()
   await tellDoctor(t, node)
   await tellMishaps(t, node)
+  await issued.look()
   await tellRollouts(t, node)
+  await issued.tell(t)
   await tellReleases(t, node)
 })

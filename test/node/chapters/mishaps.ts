@@ -59,6 +59,18 @@ async function failedMounts(node: Node, pod: string): Promise<number> {
   return items.reduce((sum, { count = 1 }) => sum + count, 0)
 }
 
+interface Asked {
+  readonly spec: { readonly podName: string }
+  readonly status?: { readonly certificateChain?: string }
+}
+
+/** What kubelet has asked for a pod. */
+async function requestsOf(node: Node, pod: string): Promise<readonly Asked[]> {
+  const path = '/apis/certificates.k8s.io/v1/namespaces/acme/podcertificaterequests'
+  const { items } = await node.get<{ items: readonly Asked[] }>(path)
+  return items.filter(({ spec }) => spec.podName === pod)
+}
+
 /** What happens to nodes and to the signer, and what agents notice of it. */
 export async function tellMishaps(t: TestContext, node: Node): Promise<void> {
   await t.test('kubelet is restarted: no pod is, and calls go on', async () => {
@@ -99,4 +111,35 @@ export async function tellMishaps(t: TestContext, node: Node): Promise<void> {
     assert.ok((await ask(node, { ...researcher, pod: 'patient' }, 'list')).ok)
     await node.kubectl('delete pod patient --namespace acme')
   })
+
+  await t.test(
+    'a pod that is deleted while its request waits is never given a certificate',
+    async () => {
+      const set = `get --namespace ${system} statefulset/countersign-signer --output`
+      const replicas = await node.kubectl(set, 'jsonpath={.spec.replicas}')
+      await scaleSigner(node, 0)
+      await node.apply(
+        agentPod('acme', 'hasty', 'researcher', { 'tool-scopes': 'github:issues_*' }),
+      )
+      await eventually('its request', async () => (await requestsOf(node, 'hasty')).length > 0, 60)
+      const uid = await node.kubectl(
+        'get pod hasty --namespace acme --output',
+        'jsonpath={.metadata.uid}',
+      )
+      await node.kubectl('delete pod hasty --namespace acme')
+      await scaleSigner(node, Number(replicas))
+      // Whoever comes later is answered: what was asked before has been looked at.
+      await node.apply(
+        agentPod('acme', 'later', 'researcher', { 'tool-scopes': 'github:issues_*' }),
+      )
+      await node.kubectl('wait --namespace acme --for=condition=Ready pod/later --timeout=180s')
+      const left = await requestsOf(node, 'hasty')
+      assert.ok(left.every(({ status }) => status?.certificateChain === undefined))
+      for (const ledger of await ledgersOf(node)) {
+        const ofIt = ledger.split('\n').filter((line) => line.includes(uid))
+        assert.ok(ofIt.every((line) => !line.includes('"issuance-intent"')))
+      }
+      await node.kubectl('delete pod later --namespace acme')
+    },
+  )
 }
