@@ -28,9 +28,9 @@ export function hostModule(
 ): HostedModule {
   const memory = new WebAssembly.Memory(size)
   const texts = new MemoryTexts(memory)
-  const builtins: string[] = []
+  const builtins = new Map<number, string>()
   const call = (id: number, _context: number, ...args: number[]): number => {
-    const name = builtins[id] ?? ''
+    const name = builtins.get(id) ?? ''
     const work = Object.hasOwn(hostFunctions, name) ? hostFunctions[name] : undefined
     if (work === undefined) throw new Error(`no such builtin, got=${name}`)
     const value = work(
@@ -67,13 +67,14 @@ export function hostModule(
     JSON.parse(texts.read(of('opa_json_dump')(of(list)()))) as Record<string, number>
 
   checkVersion(exports)
-  for (const [name, id] of Object.entries(named('builtins'))) builtins[id] = name
+  const needed = named('builtins')
+  for (const [name, id] of Object.entries(needed)) builtins.set(id, name)
   const entrypoints = named('entrypoints')
   const evaluate = of('opa_eval')
   let [data, heap] = [0, 0]
   return {
     entrypoints,
-    builtins: builtins.filter((name) => name !== undefined),
+    builtins: Object.keys(needed),
     loadData(text) {
       data = parsed(text)
       heap = of('opa_heap_ptr_get')()
